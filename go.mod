@@ -1,0 +1,3 @@
+module vatworkerd
+
+go 1.26

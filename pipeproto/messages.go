@@ -1,0 +1,515 @@
+package pipeproto
+
+// Version is the protocol version both ends announce in their Hello. Ends of
+// different versions refuse each other.
+const Version = 1
+
+// DefaultMaxFrameBytes bounds the body of one frame. It leaves room for the
+// largest syscall a worker may send (12,000,000 bytes) and for contract bundles.
+const DefaultMaxFrameBytes = 64 << 20
+
+// Requests a kernel host sends to vatworkerd.
+const (
+	ReqHello          = "hello"          // Hello -> HelloReply
+	ReqConfigure      = "configure"      // Configure -> Empty
+	ReqAddBundle      = "addBundle"      // AddBundle -> Empty
+	ReqCreateVat      = "createVat"      // CreateVat -> CreateVatReply
+	ReqEnqueue        = "enqueue"        // Enqueue -> Empty
+	ReqRun            = "run"            // Run -> RunReply; the daemon calls back while it runs
+	ReqPrepare        = "prepare"        // Height -> Empty
+	ReqCommit         = "commit"         // Height -> Empty
+	ReqRollback       = "rollback"       // Empty -> Empty
+	ReqStatus         = "status"         // StatusRequest -> Status
+	ReqVat            = "vat"            // VatRef -> VatStatus
+	ReqSnapshotTake   = "snapshotTake"   // VatRef -> SnapshotInfo
+	ReqSnapshotList   = "snapshotList"   // VatRef (empty = all) -> SnapshotList
+	ReqSnapshotVerify = "snapshotVerify" // VatRef (empty = all) -> SnapshotVerifyReply
+	ReqSpans          = "spans"          // VatRef (empty = all) -> SpanList
+	ReqReplay         = "replay"         // Replay -> ReplayReply
+	ReqPause          = "pause"          // VatControl -> VatStatus
+	ReqResume         = "resume"         // VatControl -> VatStatus
+	ReqSuspend        = "suspend"        // VatControl -> VatStatus
+	ReqUnsuspend      = "unsuspend"      // VatControl -> VatStatus
+	ReqUpgrade        = "upgrade"        // Upgrade -> VatStatus
+	ReqTerminate      = "terminate"      // VatControl -> VatStatus
+	ReqRefill         = "refill"         // Refill -> VatStatus
+	ReqRestartAll     = "restartAll"     // RestartAll -> RestartAllReply
+	ReqRehearse       = "rehearse"       // Rehearse -> RehearseReply
+	ReqExplicitFlags  = "explicitFlags"  // Empty -> Count
+	ReqShutdown       = "shutdown"       // Empty -> Empty
+)
+
+// Requests vatworkerd sends to its kernel host, only while it serves a request
+// of the host. Together they form the host's half of a crank: the host keeps
+// what they change in one undoable unit, which ends with the reply to a
+// Delivered whose Last is set, with CrankEnd, or with CrankAbort.
+const (
+	ReqTurn             = "turn"             // Turn -> TurnReply: the item's turn has come
+	ReqBeginIncarnation = "beginIncarnation" // Incarnation -> TurnReply with the startVat delivery
+	ReqEndIncarnation   = "endIncarnation"   // Incarnation -> Empty: disconnect promises, abandon exports
+	ReqDelivered        = "delivered"        // Delivered -> Verdict
+	ReqCallNow          = "callNow"          // CallNow -> CallNowReply
+	ReqCrankEnd         = "crankEnd"         // Empty -> Verdict (Commit is true): close the unit
+	ReqCrankAbort       = "crankAbort"       // Empty -> Empty: forget the unit
+)
+
+// Events vatworkerd sends at any time; nothing answers them.
+const (
+	EventVat     = "vat"     // VatEvent
+	EventConsole = "console" // ConsoleEvent
+	EventWarning = "warning" // WarningEvent
+	EventTick    = "tick"    // ProgressEvent
+)
+
+// Empty is the body of messages that carry nothing.
+type Empty struct{}
+
+// Count is a number of things done.
+type Count struct {
+	Count int64 `msgpack:"count"`
+}
+
+// Hello opens a connection. The peer's name is for people only.
+type Hello struct {
+	Version       int    `msgpack:"version"`
+	Peer          string `msgpack:"peer"`
+	MaxFrameBytes int    `msgpack:"maxFrameBytes"`
+	// Height is the last block the host has committed on its own side; the
+	// daemon finishes or undoes a prepared block accordingly.
+	Height int64 `msgpack:"height"`
+}
+
+// HelloReply says where the daemon's store stands after it has aligned itself.
+type HelloReply struct {
+	Version       int    `msgpack:"version"`
+	Peer          string `msgpack:"peer"`
+	MaxFrameBytes int    `msgpack:"maxFrameBytes"`
+	Height        int64  `msgpack:"height"`
+	ActivityHash  string `msgpack:"activityHash"`
+	EngineSHA256  string `msgpack:"engineSHA256"`
+	EngineVersion string `msgpack:"engineVersion"`
+	ImageID       string `msgpack:"imageID"`
+}
+
+// Configure sets consensus parameters. Counts are transcript entries of a span,
+// pseudo-entries included.
+type Configure struct {
+	SnapshotInitial      int64 `msgpack:"snapshotInitial"`
+	SnapshotInterval     int64 `msgpack:"snapshotInterval"`
+	RelaxDurabilityRules bool  `msgpack:"relaxDurabilityRules"`
+}
+
+// AddBundle stores a bundle: Data is the bundle's JSON text, ID its content id
+// (b1-…). Adding the same ID again is no change.
+type AddBundle struct {
+	ID   string `msgpack:"id"`
+	Data []byte `msgpack:"data"`
+}
+
+// VatOptions are a vat's options that the supervisor acts on.
+type VatOptions struct {
+	Critical        bool   `msgpack:"critical" json:"critical,omitempty"`               // its death panics
+	RestartCritical bool   `msgpack:"restartCritical" json:"restartCritical,omitempty"` // unsuspended at once by restart-all
+	Static          bool   `msgpack:"static" json:"static,omitempty"`                   // made by the config
+	Unmetered       bool   `msgpack:"unmetered" json:"unmetered,omitempty"`             // no computron limit a crank
+	EnableDisavow   bool   `msgpack:"enableDisavow" json:"enableDisavow,omitempty"`     // liveslots option
+	FatalPolicy     string `msgpack:"fatalPolicy" json:"fatalPolicy,omitempty"`         // "suspend" (default) or "terminate"
+	// Allowance is the computrons the vat may use before it is paused; nil = no meter.
+	Allowance     *int64 `msgpack:"allowance" json:"allowance,omitempty"`
+	OverrunPolicy string `msgpack:"overrunPolicy" json:"overrunPolicy,omitempty"` // "hold" (default: undo and hold the delivery) or "commit"
+}
+
+// CreateVat registers a vat. It has no incarnation until its first item runs;
+// enqueue an Item with Start set to start it in queue order.
+type CreateVat struct {
+	VatID    string     `msgpack:"vatID"`
+	Name     string     `msgpack:"name"`
+	BundleID string     `msgpack:"bundleID"`
+	Options  VatOptions `msgpack:"options"`
+}
+
+// AdminNode is the authority over one vat. Only CreateVat hands it out, and
+// every request that pauses, resumes, suspends, unsuspends, upgrades, refills
+// or terminates a vat must present it.
+type AdminNode struct {
+	VatID string `msgpack:"vatID"`
+	Key   string `msgpack:"key"`
+}
+
+// CreateVatReply carries the new vat's admin node.
+type CreateVatReply struct {
+	Admin AdminNode `msgpack:"admin"`
+}
+
+// Item is one thing waiting in a vat's input queue. Payload is the host's own
+// business. Within a priority items run in the order they were enqueued.
+type Item struct {
+	VatID    string `msgpack:"vatID"`
+	Priority uint8  `msgpack:"priority"`
+	Start    bool   `msgpack:"start"` // start an incarnation, deliver nothing else
+	Payload  []byte `msgpack:"payload"`
+}
+
+// Priorities: garbage collection and reaping go before messages.
+const (
+	PriorityGC      uint8 = 0
+	PriorityReap    uint8 = 1
+	PriorityMessage uint8 = 2
+)
+
+// Enqueue appends items to input queues, in order.
+type Enqueue struct {
+	Items []Item `msgpack:"items"`
+}
+
+// Run processes cranks until the queues hold nothing runnable or a budget ends.
+type Run struct {
+	MaxCranks int64 `msgpack:"maxCranks"` // 0 = no limit
+	// CleanupBudget is how many units of deferred deletion this run may do; 0
+	// means none, UnlimitedCleanup no limit.
+	CleanupBudget int64 `msgpack:"cleanupBudget"`
+}
+
+// UnlimitedCleanup is said explicitly; zero always means "none".
+const UnlimitedCleanup int64 = -1
+
+// RunReply says how a Run ended. Idle: nothing runnable is left.
+type RunReply struct {
+	Cranks     int64 `msgpack:"cranks"`
+	Computrons int64 `msgpack:"computrons"`
+	Idle       bool  `msgpack:"idle"`
+	Held       int64 `msgpack:"held"`
+	Cleanups   int64 `msgpack:"cleanups"`
+}
+
+// Height names a block.
+type Height struct {
+	Height int64 `msgpack:"height"`
+}
+
+// Turn tells the host that an item's turn has come. Dead is set when the vat is
+// terminated: the host answers the sender and replies with Drop.
+type Turn struct {
+	VatID   string `msgpack:"vatID"`
+	Payload []byte `msgpack:"payload"`
+	Dead    bool   `msgpack:"dead"`
+}
+
+// TurnReply is what to do with the item: deliver the vat-space Delivery (JSON),
+// or drop it. Enqueue is only read with Drop, where it closes the host's unit.
+type TurnReply struct {
+	Drop     bool   `msgpack:"drop"`
+	Delivery []byte `msgpack:"delivery"`
+	Enqueue  []Item `msgpack:"enqueue"`
+	Digest   []byte `msgpack:"digest"`
+}
+
+// Reasons an incarnation begins or ends with.
+const (
+	ReasonCreated    = "created"
+	ReasonUnsuspend  = "unsuspended"
+	ReasonUpgraded   = "upgraded"
+	ReasonSuspended  = "suspended"
+	ReasonTerminated = "terminated"
+	ReasonRestarted  = "restarted"
+)
+
+// Incarnation names an incarnation that begins or ends. On an upgrade,
+// Parameters are the new vat parameters (kernel-space capdata JSON, empty =
+// the old ones).
+type Incarnation struct {
+	VatID       string `msgpack:"vatID"`
+	Incarnation int64  `msgpack:"incarnation"`
+	Reason      string `msgpack:"reason"`
+	Message     string `msgpack:"message"`
+	Parameters  []byte `msgpack:"parameters"`
+}
+
+// Purposes of a delivery.
+const (
+	PurposeItem     = "item"
+	PurposeStart    = "startVat"
+	PurposeBOYD     = "bringOutYourDead" // before a snapshot, a suspension or an upgrade
+	StatusOK        = "ok"
+	StatusError     = "error"
+	ThenPause       = "pause"
+	ThenSuspend     = "suspend"
+	ThenTerminate   = "terminate"
+	PolicySuspend   = "suspend"
+	PolicyTerminate = "terminate"
+	PolicyHold      = "hold"
+	PolicyCommit    = "commit"
+)
+
+// Delivered reports a delivery that ran: its outcome and, in one batch and in
+// order, every syscall the host has to act on (send, subscribe, resolve, exit,
+// dropImports, retireImports, retireExports, abandonExports), as JSON.
+type Delivered struct {
+	VatID      string   `msgpack:"vatID"`
+	Purpose    string   `msgpack:"purpose"`
+	Status     string   `msgpack:"status"`
+	Problem    string   `msgpack:"problem"`
+	Computrons int64    `msgpack:"computrons"`
+	Syscalls   [][]byte `msgpack:"syscalls"`
+	TestLog    []string `msgpack:"testLog"`
+	// Last: the reply decides the crank. Otherwise more deliveries of the same
+	// crank follow and the reply's Enqueue and Digest are empty.
+	Last bool `msgpack:"last"`
+}
+
+// Verdict decides a delivery or a crank.
+type Verdict struct {
+	Commit  bool   `msgpack:"commit"`  // false: undo all the crank did
+	Consume bool   `msgpack:"consume"` // with Commit false: the item is used up; else it stays first in its queue
+	Then    string `msgpack:"then"`    // "", ThenPause, ThenSuspend, ThenTerminate
+	Reason  string `msgpack:"reason"`  // why, for people; goes into the vat's record with Then
+	Enqueue []Item `msgpack:"enqueue"` // new items, in order; with Commit false: what the undoing itself caused
+	Digest  []byte `msgpack:"digest"`  // hash of the host's own changes; goes into the activity hash
+}
+
+// CallNow asks the host to run a device invocation. Args and Result are capdata JSON.
+type CallNow struct {
+	VatID  string `msgpack:"vatID"`
+	Target string `msgpack:"target"`
+	Method string `msgpack:"method"`
+	Args   []byte `msgpack:"args"`
+}
+
+// CallNowReply is the vat-space result; Problem, if set, is given to the vat as an error.
+type CallNowReply struct {
+	Result  []byte `msgpack:"result"`
+	Problem string `msgpack:"problem"`
+}
+
+// VatRef names a vat by ID.
+type VatRef struct {
+	VatID string `msgpack:"vatID"`
+}
+
+// VatControl is a request of an admin node's holder.
+type VatControl struct {
+	Admin  AdminNode `msgpack:"admin"`
+	Reason string    `msgpack:"reason"`
+}
+
+// Upgrade replaces a vat's bundle and starts a new incarnation. Parameters: see Incarnation.
+type Upgrade struct {
+	Admin      AdminNode `msgpack:"admin"`
+	BundleID   string    `msgpack:"bundleID"`
+	Parameters []byte    `msgpack:"parameters"`
+	Message    string    `msgpack:"message"`
+}
+
+// Refill adds computrons to a vat's allowance.
+type Refill struct {
+	Admin      AdminNode `msgpack:"admin"`
+	Computrons int64     `msgpack:"computrons"`
+}
+
+// RestartAll marks every vat suspended and unsuspends the in-consensus set. The
+// same Token a second time changes nothing.
+type RestartAll struct {
+	Token string `msgpack:"token"`
+}
+
+// RestartAllReply says what a RestartAll did.
+type RestartAllReply struct {
+	Applied     bool     `msgpack:"applied"` // false: this token was applied before
+	Epoch       int64    `msgpack:"epoch"`
+	Suspended   int64    `msgpack:"suspended"`
+	Unsuspended []string `msgpack:"unsuspended"` // the immediate set, in order
+}
+
+// Rehearse tries restarts in throw-away state. No VatIDs: every vat.
+type Rehearse struct {
+	VatIDs         []string `msgpack:"vatIDs"`
+	EnginePath     string   `msgpack:"enginePath"`
+	LockdownPath   string   `msgpack:"lockdownPath"`
+	SupervisorPath string   `msgpack:"supervisorPath"`
+}
+
+// Rehearsal is how one vat's restart would go.
+type Rehearsal struct {
+	VatID    string `msgpack:"vatID" json:"vatID"`
+	Name     string `msgpack:"name" json:"name"`
+	OK       bool   `msgpack:"ok" json:"ok"`
+	Problem  string `msgpack:"problem" json:"problem,omitempty"`
+	Duration int64  `msgpack:"durationMicros" json:"durationMicros"`
+}
+
+// RehearseReply lists rehearsals in vat order.
+type RehearseReply struct {
+	Rehearsals []Rehearsal `msgpack:"rehearsals"`
+}
+
+// StatusRequest asks for the daemon's state; at most Limit vats are listed,
+// from the first ID after After on.
+type StatusRequest struct {
+	After string `msgpack:"after"`
+	Limit int    `msgpack:"limit"`
+}
+
+// VatStatus is what is known of one vat.
+type VatStatus struct {
+	VatID            string     `msgpack:"vatID" json:"vatID"`
+	Name             string     `msgpack:"name" json:"name"`
+	State            string     `msgpack:"state" json:"state"`
+	Incarnation      int64      `msgpack:"incarnation" json:"incarnation"`
+	Suspended        bool       `msgpack:"suspended" json:"suspended"`
+	SuspendReason    string     `msgpack:"suspendReason" json:"suspendReason,omitempty"`
+	Paused           bool       `msgpack:"paused" json:"paused"`
+	PauseReason      string     `msgpack:"pauseReason" json:"pauseReason,omitempty"`
+	Online           bool       `msgpack:"online" json:"online"`
+	Held             int64      `msgpack:"held" json:"held"`
+	Deliveries       int64      `msgpack:"deliveries" json:"deliveries"`
+	Computrons       int64      `msgpack:"computrons" json:"computrons"`
+	LastError        string     `msgpack:"lastError" json:"lastError"`
+	LastEnd          string     `msgpack:"lastEnd" json:"lastIncarnationEnd,omitempty"`
+	BundleID         string     `msgpack:"bundleID" json:"bundleID"`
+	ImageID          string     `msgpack:"imageID" json:"imageID,omitempty"`
+	SnapshotHash     string     `msgpack:"snapshotHash" json:"snapshotHash"`
+	SnapshotPosition int64      `msgpack:"snapshotPosition" json:"snapshotPosition"`
+	Position         int64      `msgpack:"position" json:"position"`
+	SpanHash         string     `msgpack:"spanHash" json:"spanHash"`
+	Allowance        *int64     `msgpack:"allowance" json:"allowance,omitempty"`
+	Options          VatOptions `msgpack:"options" json:"options"`
+}
+
+// Counts are totals over all vats, kept, not counted.
+type Counts struct {
+	Vats       int64 `msgpack:"vats" json:"vats"`
+	Suspended  int64 `msgpack:"suspended" json:"suspended"`
+	Paused     int64 `msgpack:"paused" json:"paused"`
+	Terminated int64 `msgpack:"terminated" json:"terminated"`
+	Online     int64 `msgpack:"online" json:"online"`
+	Queued     int64 `msgpack:"queued" json:"queued"`
+	Held       int64 `msgpack:"held" json:"held"`
+}
+
+// Status is the daemon's state.
+type Status struct {
+	Height       int64       `msgpack:"height"`
+	ActivityHash string      `msgpack:"activityHash"`
+	Epoch        int64       `msgpack:"epoch"`
+	Counts       Counts      `msgpack:"counts"`
+	Panic        string      `msgpack:"panic"`
+	ImageID      string      `msgpack:"imageID"`
+	EngineSHA256 string      `msgpack:"engineSHA256"`
+	Vats         []VatStatus `msgpack:"vats"`
+	More         bool        `msgpack:"more"`
+}
+
+// SnapshotInfo describes a stored heap snapshot; sizes in bytes.
+type SnapshotInfo struct {
+	VatID            string `msgpack:"vatID" json:"vatID"`
+	VatName          string `msgpack:"vatName" json:"vatName"`
+	Position         int64  `msgpack:"position" json:"position"`
+	Hash             string `msgpack:"hash" json:"hash"`
+	UncompressedSize int64  `msgpack:"uncompressedSize" json:"uncompressedSize"`
+	StoredSize       int64  `msgpack:"storedSize" json:"storedSize"`
+	InUse            bool   `msgpack:"inUse" json:"inUse"`
+}
+
+// SnapshotList lists snapshots by vat and position.
+type SnapshotList struct {
+	Snapshots []SnapshotInfo `msgpack:"snapshots"`
+}
+
+// SnapshotCheck is a verified snapshot; Problem is empty when it is sound.
+type SnapshotCheck struct {
+	SnapshotInfo
+	Problem string `msgpack:"problem" json:"problem,omitempty"`
+}
+
+// SnapshotVerifyReply lists checks by vat and position.
+type SnapshotVerifyReply struct {
+	Checks []SnapshotCheck `msgpack:"checks"`
+}
+
+// SpanInfo is a transcript span record.
+type SpanInfo struct {
+	VatID       string `msgpack:"vatID" json:"vatID"`
+	StartPos    int64  `msgpack:"startPos" json:"startPos"`
+	EndPos      int64  `msgpack:"endPos" json:"endPos"`
+	Hash        string `msgpack:"hash" json:"hash"`
+	IsCurrent   bool   `msgpack:"isCurrent" json:"isCurrent"`
+	Incarnation int64  `msgpack:"incarnation" json:"incarnation"`
+}
+
+// SpanList lists spans by vat and position.
+type SpanList struct {
+	Spans []SpanInfo `msgpack:"spans"`
+}
+
+// Replay re-runs a vat's transcript in a throw-away worker and compares. Full:
+// the whole incarnation with its snapshots, not only the current span.
+type Replay struct {
+	VatID string `msgpack:"vatID"`
+	Full  bool   `msgpack:"full"`
+}
+
+// ReplayReply says what was replayed; Report is the side-by-side account of the
+// first difference and empty when there was none.
+type ReplayReply struct {
+	VatID      string `msgpack:"vatID" json:"vatID"`
+	From       int64  `msgpack:"from" json:"from"`
+	Until      int64  `msgpack:"until" json:"until"`
+	Deliveries int64  `msgpack:"deliveries" json:"deliveries"`
+	Snapshots  int64  `msgpack:"snapshots" json:"snapshots"`
+	Identical  bool   `msgpack:"identical" json:"identical"`
+	Report     string `msgpack:"report" json:"report,omitempty"`
+	Micros     int64  `msgpack:"micros" json:"micros"`
+}
+
+// What happened to a vat, in VatEvent.Kind.
+const (
+	VatCreated       = "create"
+	VatPagedIn       = "page-in"
+	VatPagedOut      = "page-out"
+	VatSnapshotted   = "snapshot"
+	VatPaused        = "pause"
+	VatResumed       = "resume"
+	VatSuspended     = "suspend"
+	VatUnsuspended   = "unsuspend"
+	VatUpgraded      = "upgrade"
+	VatTerminated    = "terminate"
+	VatHeld          = "held"
+	VatWorkerLost    = "worker-lost"
+	VatUpgradeFailed = "upgrade-failed"
+)
+
+// VatEvent tells people what happens to a vat as it happens. It is local: it
+// may differ between supervisors that agree on everything else.
+type VatEvent struct {
+	Kind       string `msgpack:"kind" json:"kind"`
+	VatID      string `msgpack:"vatID" json:"vatID"`
+	Name       string `msgpack:"name" json:"name"`
+	Micros     int64  `msgpack:"micros" json:"micros,omitempty"`
+	Deliveries int64  `msgpack:"deliveries" json:"deliveries,omitempty"`
+	Bytes      int64  `msgpack:"bytes" json:"bytes,omitempty"`
+	Stored     int64  `msgpack:"stored" json:"stored,omitempty"`
+	Hash       string `msgpack:"hash" json:"hash,omitempty"`
+	Detail     string `msgpack:"detail" json:"detail,omitempty"`
+}
+
+// ConsoleEvent is a line a vat (source "vat"), its liveslots ("ls") or its
+// engine ("xsnap", "stdout", "stderr") printed. Text is untrusted.
+type ConsoleEvent struct {
+	VatID  string `msgpack:"vatID" json:"vatID"`
+	Name   string `msgpack:"name" json:"name"`
+	Source string `msgpack:"source" json:"source"`
+	Level  string `msgpack:"level" json:"level"`
+	Text   string `msgpack:"text" json:"text"`
+}
+
+// WarningEvent is something the operator should know.
+type WarningEvent struct {
+	Message string `msgpack:"message" json:"message"`
+}
+
+// ProgressEvent is a step of a long piece of work.
+type ProgressEvent struct {
+	What  string `msgpack:"what" json:"what"`
+	Done  int64  `msgpack:"done" json:"done"`
+	Total int64  `msgpack:"total" json:"total"`
+}
