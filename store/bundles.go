@@ -1,0 +1,59 @@
+package store
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+)
+
+// PutBundle keeps a bundle under its ID. The content of an ID never changes:
+// the same content again is no change, another is an error.
+func (c *Crank) PutBundle(id string, data []byte) error {
+	row, ok, err := c.QueryRow("SELECT data FROM bundles WHERE id = ?", id)
+	if err != nil {
+		return fmt.Errorf("cannot store bundle %s: %w", id, err)
+	}
+	if ok {
+		if !bytes.Equal(row.Blob(0), data) {
+			return fmt.Errorf("cannot store bundle %s: another content is stored under this ID", id)
+		}
+		return nil
+	}
+	if data == nil {
+		data = []byte{}
+	}
+	if err := c.Exec("INSERT INTO bundles (id, data) VALUES (?, ?)", id, data); err != nil {
+		return fmt.Errorf("cannot store bundle %s: %w", id, err)
+	}
+	sum := sha256.Sum256(data)
+	c.Note("bundle", id, hex.EncodeToString(sum[:]))
+	return nil
+}
+
+// Bundle gives the bundle stored under an ID.
+func (d *DB) Bundle(id string) (data []byte, ok bool, err error) {
+	return bundle(d, id)
+}
+
+// Bundle gives the bundle stored under an ID, with the crank's changes.
+func (c *Crank) Bundle(id string) (data []byte, ok bool, err error) {
+	return bundle(c, id)
+}
+
+func bundle(r Reader, id string) ([]byte, bool, error) {
+	row, ok, err := r.QueryRow("SELECT data FROM bundles WHERE id = ?", id)
+	if err != nil {
+		return nil, false, fmt.Errorf("cannot read bundle %s: %w", id, err)
+	}
+	if !ok {
+		return nil, false, nil
+	}
+	return row.Blob(0), true, nil
+}
+
+// Reader is what DB and Crank have in common: queries on the SQL tables.
+type Reader interface {
+	Query(query string, args ...any) ([]Row, error)
+	QueryRow(query string, args ...any) (row Row, ok bool, err error)
+}

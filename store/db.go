@@ -1,0 +1,296 @@
+package store
+
+import (
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+)
+
+// Options say how a database is opened.
+type Options struct {
+	// Undo keeps what a prepared block changed until it is committed.
+	// vatworkerd sets it; a kernel host, whose commit decides, does not.
+	Undo bool
+	// Fault, if set, is called before each operation of the database with its
+	// name; an error it returns is taken for that operation's. For tests.
+	Fault func(op string) error
+	// Warn, if set, is told of errors that cost nothing yet: a checkpoint that
+	// failed leaves the data in the -wal file. It must not call the database.
+	Warn func(error)
+	// CheckpointBytes is the size of the -wal file above which a commit moves
+	// it into the database file. 0 means 8 MiB.
+	CheckpointBytes int64
+}
+
+const defaultCheckpointBytes = 8 << 20
+
+// DB is an open database. Its methods may be called from several goroutines;
+// a Crank belongs to one.
+type DB struct {
+	path string
+	opts Options
+
+	mu       sync.Mutex // guards everything below, and the connection
+	conn     *conn
+	stmts    map[string]*stmt
+	lock     *os.File
+	height   int64  // last committed
+	prepared int64  // prepared and not committed, 0 if none
+	settled  string // activity hash to go back to if the open block is dropped
+	activity string // activity hash as of the last committed crank
+	inBlock  bool
+	crank    *Crank             // the open crank
+	lost     error              // why the open block was lost, until Rollback
+	broken   error              // why only Close is left
+	local    map[string]*string // local writes since the block began; nil: deleted
+}
+
+// Open opens or creates the database file at path, brings its schema up to
+// date and locks it for this process. Errors: *LockedError, *NewerSchemaError,
+// *ForeignFileError, *CorruptError, *IOError.
+func Open(path string, opts Options) (*DB, error) {
+	if opts.CheckpointBytes == 0 {
+		opts.CheckpointBytes = defaultCheckpointBytes
+	}
+	lock, err := takeLock(path + ".lock")
+	if err != nil {
+		return nil, fmt.Errorf("cannot open database %s: %w", path, err)
+	}
+	d := &DB{path: path, opts: opts, lock: lock, stmts: map[string]*stmt{}, local: map[string]*string{}}
+	if err := d.open(); err != nil {
+		return nil, errors.Join(err, d.closeAll())
+	}
+	return d, nil
+}
+
+func (d *DB) open() error {
+	// Created here, so that nobody else may read it; -wal and -shm follow its mode.
+	f, err := os.OpenFile(d.path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return typedError("open", d.path, err)
+	}
+	if err := f.Close(); err != nil {
+		return typedError("open", d.path, err)
+	}
+	d.conn, err = openConn(d.path)
+	if err != nil {
+		return typedError("open", d.path, err)
+	}
+	// Before the first write, so that a file that is refused stays as it is.
+	if _, err := d.schemaVersion(); err != nil {
+		return err
+	}
+	if err := d.setPragmas(); err != nil {
+		return err
+	}
+	if err := d.migrate(); err != nil {
+		return err
+	}
+	if err := d.setTriggers(); err != nil {
+		return err
+	}
+	return d.loadState()
+}
+
+// setPragmas sets what makes a commit durable: docs/store.md says why.
+func (d *DB) setPragmas() error {
+	mode, err := d.rows("open", 1, "PRAGMA journal_mode = WAL")
+	if err != nil {
+		return err
+	}
+	if len(mode) != 1 || mode[0].Text(0) != "wal" {
+		return fmt.Errorf("cannot open database %s: no write-ahead log is possible there; use a local file system", d.path)
+	}
+	return d.script("open", `
+PRAGMA synchronous = FULL;
+PRAGMA wal_autocheckpoint = 0;
+PRAGMA recursive_triggers = ON;
+PRAGMA trusted_schema = OFF;
+PRAGMA temp_store = MEMORY;
+PRAGMA cache_size = -32768;`)
+}
+
+// loadState reads where the file stands.
+func (d *DB) loadState() error {
+	prepared, err := d.number("SELECT coalesce(max(height), 0) FROM prepared")
+	if err != nil {
+		return err
+	}
+	height, err := d.number("SELECT coalesce((SELECT value FROM meta WHERE key = 'height'), 0)")
+	if err != nil {
+		return err
+	}
+	rows, err := d.rows("query", 1, "SELECT value FROM meta WHERE key = 'activityHash'")
+	if err != nil {
+		return err
+	}
+	d.activity = ""
+	if len(rows) == 1 {
+		d.activity = rows[0].Text(0)
+	}
+	d.settled, d.prepared, d.height = d.activity, prepared, height
+	if prepared != 0 {
+		d.height = prepared - 1
+	}
+	return nil
+}
+
+// Close closes the database and releases its lock. An open block is discarded;
+// a prepared one stays prepared.
+func (d *DB) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.conn == nil {
+		return nil
+	}
+	err := d.dropOpenBlock()
+	return errors.Join(err, d.closeAll())
+}
+
+func (d *DB) closeAll() error {
+	var errs []error
+	for _, s := range d.stmts {
+		errs = append(errs, s.close())
+	}
+	d.stmts = nil
+	if d.conn != nil {
+		errs = append(errs, d.conn.close())
+		d.conn = nil
+	}
+	errs = append(errs, d.lock.Close())
+	return errors.Join(errs...)
+}
+
+// usable tells why nothing can be done now, if so.
+func (d *DB) usable() error {
+	switch {
+	case d.conn == nil:
+		return fmt.Errorf("database %s is closed", d.path)
+	case d.broken != nil:
+		return &BrokenError{d.broken}
+	case d.lost != nil:
+		return &BlockLostError{d.lost}
+	}
+	return nil
+}
+
+// readable is usable for reads, which a lost block does not hinder.
+func (d *DB) readable() error {
+	if d.conn == nil || d.broken != nil {
+		return d.usable()
+	}
+	return nil
+}
+
+// fault asks the hook of the tests.
+func (d *DB) fault(op string) error {
+	if d.opts.Fault == nil {
+		return nil
+	}
+	if err := d.opts.Fault(op); err != nil {
+		return typedError(op, d.path, err)
+	}
+	return nil
+}
+
+func (d *DB) script(op, sql string) error {
+	if err := d.fault(op); err != nil {
+		return err
+	}
+	if err := d.conn.script(sql); err != nil {
+		return typedError(op, d.path, err)
+	}
+	return nil
+}
+
+// statement gives the prepared statement of a query. Queries are constants of
+// the program, so there are few of them and none is ever dropped.
+func (d *DB) statement(query string) (*stmt, error) {
+	if s, ok := d.stmts[query]; ok {
+		return s, nil
+	}
+	s, err := d.conn.prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	d.stmts[query] = s
+	return s, nil
+}
+
+func (d *DB) exec(op, query string, args ...any) error {
+	_, err := d.execCount(op, query, args)
+	return err
+}
+
+func (d *DB) execCount(op, query string, args []any) (int64, error) {
+	if err := d.fault(op); err != nil {
+		return 0, err
+	}
+	s, err := d.statement(query)
+	if err != nil {
+		return 0, typedError(op, d.path, err)
+	}
+	values, err := driverValues(args)
+	if err != nil {
+		return 0, err
+	}
+	n, err := s.run(values)
+	if err != nil {
+		return 0, typedError(op, d.path, err)
+	}
+	return n, nil
+}
+
+// rows gives at most `most` rows, all of them if it is negative.
+func (d *DB) rows(op string, most int, query string, args ...any) ([]Row, error) {
+	if err := d.fault(op); err != nil {
+		return nil, err
+	}
+	s, err := d.statement(query)
+	if err != nil {
+		return nil, typedError(op, d.path, err)
+	}
+	values, err := driverValues(args)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.rows(values, most)
+	if err != nil {
+		return nil, typedError(op, d.path, err)
+	}
+	return rows, nil
+}
+
+func (d *DB) number(query string) (int64, error) {
+	rows, err := d.rows("query", 1, query)
+	if err != nil {
+		return 0, err
+	}
+	if len(rows) != 1 {
+		return 0, fmt.Errorf("cannot read a number from database %s: %q gave no row", d.path, query)
+	}
+	return rows[0].Int64(0), nil
+}
+
+// driverValues lets the callers pass the usual Go types.
+func driverValues(args []any) ([]driver.Value, error) {
+	values := make([]driver.Value, len(args))
+	for i, a := range args {
+		switch v := a.(type) {
+		case nil, string, int64, []byte:
+			values[i] = v
+		case int:
+			values[i] = int64(v)
+		case bool:
+			values[i] = int64(0)
+			if v {
+				values[i] = int64(1)
+			}
+		default:
+			return nil, fmt.Errorf("cannot bind argument %d of type %T: use string, []byte, int, int64, bool or nil", i, a)
+		}
+	}
+	return values, nil
+}

@@ -1,0 +1,52 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"strconv"
+)
+
+// crankHasher computes the hash of what a crank changed. The text it hashes is
+// described, with an example, in docs/store.md.
+type crankHasher struct {
+	h   hash.Hash
+	buf []byte
+}
+
+func newCrankHasher() *crankHasher { return &crankHasher{h: sha256.New()} }
+
+// record hashes a tag line and netstrings, so that no two different sequences
+// of records have the same text.
+func (c *crankHasher) record(tag string, parts ...string) {
+	b := append(c.buf[:0], tag...)
+	b = append(b, '\n')
+	for _, p := range parts {
+		b = strconv.AppendInt(b, int64(len(p)), 10)
+		b = append(b, ':')
+		b = append(b, p...)
+		b = append(b, ',')
+	}
+	b = append(b, '\n')
+	c.h.Write(b)
+	c.buf = b
+}
+
+func (c *crankHasher) changes(changes []change) {
+	for _, ch := range changes {
+		if ch.exists {
+			c.record("add", ch.key, ch.value)
+		} else {
+			c.record("delete", ch.key)
+		}
+	}
+}
+
+func (c *crankHasher) sum() string { return hex.EncodeToString(c.h.Sum(nil)) }
+
+// nextActivityHash chains a crank hash to the activity hash, as the JavaScript
+// store does.
+func nextActivityHash(old, crank string) string {
+	sum := sha256.Sum256([]byte("activityhash\n" + old + "\n" + crank + "\n"))
+	return hex.EncodeToString(sum[:])
+}

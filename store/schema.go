@@ -1,0 +1,141 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+)
+
+// applicationID marks our files ("vwkd"), so that no other SQLite database is
+// taken for one of them.
+const applicationID = 0x76776b64
+
+// migrations are the steps from an empty file to the present schema, in order.
+// PRAGMA user_version counts the steps a file has taken. A step that was
+// released is never changed; a new one is appended.
+var migrations = [...]string{
+	// 1: the tables of the first release. Columns and constraints of the
+	// transcript tables are those of the JavaScript store.
+	`
+CREATE TABLE kv (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE transcriptItems (
+  vatID TEXT NOT NULL, position INTEGER NOT NULL, item TEXT NOT NULL, incarnation INTEGER NOT NULL,
+  PRIMARY KEY (vatID, position));
+CREATE TABLE transcriptSpans (
+  vatID TEXT NOT NULL, startPos INTEGER NOT NULL, endPos INTEGER NOT NULL, hash TEXT NOT NULL,
+  isCurrent INTEGER CHECK (isCurrent = 1), incarnation INTEGER NOT NULL,
+  PRIMARY KEY (vatID, startPos), UNIQUE (vatID, isCurrent));
+CREATE TABLE snapshots (
+  vatID TEXT NOT NULL, snapPos INTEGER NOT NULL, inUse INTEGER CHECK (inUse = 1), hash TEXT NOT NULL,
+  uncompressedSize INTEGER, incarnation INTEGER NOT NULL, storedSize INTEGER,
+  PRIMARY KEY (vatID, snapPos), UNIQUE (vatID, inUse));
+CREATE TABLE bundles (id TEXT NOT NULL PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
+CREATE TABLE undo (
+  tbl TEXT NOT NULL, k0 NOT NULL, k1 NOT NULL, existed INTEGER NOT NULL, v0, v1, v2, v3, v4,
+  PRIMARY KEY (tbl, k0, k1)) WITHOUT ROWID;
+CREATE TABLE prepared (one INTEGER PRIMARY KEY CHECK (one = 1), height INTEGER NOT NULL);
+CREATE TABLE local (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+`,
+}
+
+// consensusTable is a table whose changes a prepared block can take back.
+type consensusTable struct {
+	name   string
+	keys   []string // at most 2
+	values []string // at most 5
+}
+
+// consensusTables lists them all; every other table is in ownTables.
+func consensusTables() []consensusTable {
+	return []consensusTable{
+		{"kv", []string{"key"}, []string{"value"}},
+		{"transcriptItems", []string{"vatID", "position"}, []string{"item", "incarnation"}},
+		{"transcriptSpans", []string{"vatID", "startPos"}, []string{"endPos", "hash", "isCurrent", "incarnation"}},
+		{"snapshots", []string{"vatID", "snapPos"}, []string{"inUse", "hash", "uncompressedSize", "incarnation", "storedSize"}},
+		{"bundles", []string{"id"}, []string{"data"}},
+		{"meta", []string{"key"}, []string{"value"}},
+	}
+}
+
+// ownTables lists the tables that are outside of consensus and of the undo.
+func ownTables() []string { return []string{"local", "prepared", "undo"} }
+
+// migrate brings the file to the present schema, in one transaction.
+func (d *DB) migrate() error {
+	found, err := d.schemaVersion()
+	if err != nil {
+		return err
+	}
+	if found == len(migrations) {
+		return nil
+	}
+	if err := d.begin(); err != nil {
+		return err
+	}
+	for i := found; i < len(migrations); i++ {
+		if err := d.script("migrate", migrations[i]); err != nil {
+			return d.giveUp(err)
+		}
+	}
+	mark := fmt.Sprintf("PRAGMA user_version = %d; PRAGMA application_id = %d", len(migrations), applicationID)
+	if err := d.script("migrate", mark); err != nil {
+		return d.giveUp(err)
+	}
+	return d.commitTransaction()
+}
+
+// schemaVersion reads the version of the file and refuses what is not ours.
+func (d *DB) schemaVersion() (int, error) {
+	found, err := d.number("PRAGMA user_version")
+	if err != nil {
+		return 0, err
+	}
+	app, err := d.number("PRAGMA application_id")
+	if err != nil {
+		return 0, err
+	}
+	tables, err := d.number("SELECT count(*) FROM sqlite_master")
+	if err != nil {
+		return 0, err
+	}
+	if app != applicationID && (tables != 0 || found != 0 || app != 0) {
+		return 0, &ForeignFileError{Path: d.path}
+	}
+	if int(found) > len(migrations) {
+		return 0, &NewerSchemaError{Path: d.path, Found: int(found), Supports: len(migrations)}
+	}
+	return int(found), nil
+}
+
+// setTriggers makes the undo triggers exist exactly if this store keeps an undo.
+func (d *DB) setTriggers() error {
+	have, err := d.number("SELECT count(*) FROM sqlite_master WHERE type = 'trigger'")
+	if err != nil {
+		return err
+	}
+	tables := consensusTables()
+	if d.opts.Undo == (have == int64(3*len(tables))) && (d.opts.Undo || have == 0) {
+		return nil
+	}
+	if err := d.begin(); err != nil {
+		return err
+	}
+	for _, t := range tables {
+		sql := dropTriggers(t)
+		if d.opts.Undo {
+			sql += createTriggers(t)
+		}
+		if err := d.script("migrate", sql); err != nil {
+			return d.giveUp(err)
+		}
+	}
+	return d.commitTransaction()
+}
+
+func columnList(prefix string, names []string) string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = prefix + n
+	}
+	return strings.Join(out, ", ")
+}
