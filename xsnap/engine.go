@@ -1,0 +1,107 @@
+// Package xsnap runs one xsnap worker process: it starts it, speaks its
+// netstring dialect, loads and saves its heap, and tells how it ended.
+package xsnap
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Engine is one build of xsnap-worker.
+type Engine struct {
+	Path    string // absolute
+	SHA256  string // hex, of the binary
+	Version string // what `-v` prints, e.g. "xsnap 0.15.0 (XS 13.3.0)"
+
+	stamp fileStamp // of the file that was hashed; zero if the Engine was written by hand
+}
+
+// versionTimeout bounds `xsnap-worker -v`, which prints one line and ends.
+const versionTimeout = 10 * time.Second
+
+// IdentifyEngine hashes the binary at path and asks it for its version.
+func IdentifyEngine(path string) (Engine, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return Engine{}, fmt.Errorf("cannot identify engine %s: %w", path, err)
+	}
+	sum, stamp, err := hashFile(abs)
+	if err != nil {
+		return Engine{}, fmt.Errorf("cannot identify engine: %w", err)
+	}
+	version, err := engineVersion(abs)
+	if err != nil {
+		return Engine{}, fmt.Errorf("cannot identify engine %s: %w", abs, err)
+	}
+	return Engine{Path: abs, SHA256: sum, Version: version, stamp: stamp}, nil
+}
+
+func engineVersion(path string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), versionTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, "-v")
+	cmd.Env = []string{}
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s -v: %w", path, err)
+	}
+	version := strings.TrimSpace(string(out))
+	if !strings.HasPrefix(version, "xsnap ") {
+		return "", fmt.Errorf("it is no xsnap-worker: -v printed %.80q", version)
+	}
+	return version, nil
+}
+
+// unchanged reports an engine whose file was replaced after it was hashed: its
+// computrons and snapshots could differ under the old name.
+func (e Engine) unchanged() error {
+	if e.stamp == (fileStamp{}) {
+		return nil
+	}
+	now, err := stampPath(e.Path)
+	if err != nil {
+		return err
+	}
+	if now != e.stamp {
+		return fmt.Errorf("engine %s was replaced after it was identified as %s; restart vatworkerd to use the new one", e.Path, e.SHA256)
+	}
+	return nil
+}
+
+// fileStamp tells cheaply whether a file is still the one that was hashed.
+type fileStamp struct {
+	device, inode uint64
+	size          int64
+	modified      int64 // nanoseconds
+}
+
+// hashFile returns the hex sha256 of the file at path and its stamp.
+func hashFile(path string) (string, fileStamp, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fileStamp{}, err
+	}
+	defer f.Close()
+	return hashOpenFile(f)
+}
+
+// hashOpenFile hashes f from its current offset to its end.
+func hashOpenFile(f *os.File) (string, fileStamp, error) {
+	stamp, err := stampFile(f)
+	if err != nil {
+		return "", fileStamp{}, err
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fileStamp{}, fmt.Errorf("cannot hash %s: %w", f.Name(), err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), stamp, nil
+}

@@ -1,0 +1,66 @@
+package xsnap
+
+import (
+	"bufio"
+	"io"
+	"os"
+	"strings"
+	"sync"
+)
+
+// LogSink takes one line a worker wrote, without its newline; stream is
+// "stdout" or "stderr". It is called from several goroutines at once and must
+// not call the worker. The caller's sink knows which vat it is for.
+type LogSink func(stream, line string)
+
+const (
+	stderrTailBytes = 4 << 10
+	maxLineBytes    = 16 << 10 // a longer line reaches the sink in pieces
+)
+
+// tailBuffer keeps the end of what was written to it.
+type tailBuffer struct {
+	mu   sync.Mutex // guards data
+	data []byte
+}
+
+func (t *tailBuffer) add(p []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.data = append(t.data, p...)
+	if len(t.data) > stderrTailBytes {
+		t.data = append(t.data[:0], t.data[len(t.data)-stderrTailBytes:]...)
+	}
+}
+
+func (t *tailBuffer) text() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.ToValidUTF8(string(t.data), "�")
+}
+
+// forwardLines reads f to its end, line by line, and closes it.
+func forwardLines(f *os.File, stream string, sink LogSink, tail *tailBuffer) {
+	defer f.Close()
+	r := bufio.NewReaderSize(f, maxLineBytes)
+	for {
+		line, err := r.ReadSlice('\n')
+		if len(line) > 0 {
+			if tail != nil {
+				tail.add(line)
+			}
+			if sink != nil {
+				sink(stream, strings.ToValidUTF8(strings.TrimRight(string(line), "\r\n"), "�"))
+			}
+		}
+		if err == bufio.ErrBufferFull {
+			continue
+		}
+		if err != nil {
+			if err != io.EOF && sink != nil {
+				sink(stream, "cannot read the worker's output: "+err.Error())
+			}
+			return
+		}
+	}
+}

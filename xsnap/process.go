@@ -1,0 +1,95 @@
+package xsnap
+
+import (
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// process is a started child: it is reaped by a goroutine of its own, so none
+// is ever left behind, and killed through its process group.
+type process struct {
+	pid    int
+	pidfd  *os.File // nil where the kernel has none
+	exited chan struct{}
+
+	mu     sync.Mutex // guards reaped: no signal may go to a pid that was given up
+	reaped bool
+
+	status syscall.WaitStatus // set before exited is closed
+}
+
+// watch reaps the process when it ends; then output ends too (its pipes have
+// no other writer), and exited is closed.
+func (p *process) watch(output *sync.WaitGroup) {
+	p.waitZombie()
+	p.reap()
+	output.Wait()
+	close(p.exited)
+}
+
+// waitZombie returns when the process has ended, and leaves it unreaped: its
+// pid stays taken until reap holds the lock. Waiting for a pidfd costs no thread.
+func (p *process) waitZombie() {
+	if p.pidfd != nil {
+		defer p.pidfd.Close()
+		if conn, err := p.pidfd.SyscallConn(); err == nil {
+			if conn.Read(func(fd uintptr) bool { return isZombie(unix.P_PIDFD, int(fd), unix.WNOHANG) }) == nil {
+				return
+			}
+		}
+	}
+	isZombie(unix.P_PID, p.pid, 0)
+}
+
+// isZombie waits as options say. An error other than an interruption counts as
+// ended: then there is nothing to wait for.
+func isZombie(idType, id, options int) bool {
+	var info unix.Siginfo
+	for {
+		err := unix.Waitid(idType, id, &info, unix.WEXITED|unix.WNOWAIT|options, nil)
+		if err == unix.EINTR {
+			continue
+		}
+		return err != nil && err != unix.EAGAIN || err == nil && info.Signo != 0
+	}
+}
+
+func (p *process) reap() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	// Whatever the process may have left in its group goes with it.
+	_ = unix.Kill(-p.pid, unix.SIGKILL)
+	for {
+		_, err := syscall.Wait4(p.pid, &p.status, 0, nil)
+		if err != syscall.EINTR {
+			break
+		}
+	}
+	p.reaped = true
+}
+
+// kill ends the process group at once; safe from any goroutine, at any time.
+func (p *process) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		_ = unix.Kill(-p.pid, unix.SIGKILL)
+	}
+}
+
+// withPID runs f while the pid is surely still the process's; a process that
+// is gone already is no error: the next command tells how it ended.
+func (p *process) withPID(f func(pid int) error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reaped {
+		return nil
+	}
+	if err := f(p.pid); err != nil && err != unix.ESRCH {
+		return err
+	}
+	return nil
+}

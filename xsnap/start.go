@@ -1,0 +1,182 @@
+package xsnap
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// DefaultMeterLimit is the JavaScript system's limit per crank, in computrons.
+const DefaultMeterLimit = 100_000_000
+
+// defaultCloseGrace is how long Close waits for a worker to end by itself.
+const defaultCloseGrace = 5 * time.Second
+
+// Limits bound what one worker may take from its host.
+type Limits struct {
+	// AddressSpaceBytes is RLIMIT_AS, 0 for none. A worker that meets it exits
+	// like a vat that used too much memory, so it must lie far above the
+	// engine's own limit of 2 GiB and be no smaller on one node than on others.
+	AddressSpaceBytes uint64
+	// CloseGrace bounds Close's wait; 0 means 5 s.
+	CloseGrace time.Duration
+}
+
+// StartOptions say how to start a worker.
+type StartOptions struct {
+	// Name is shown by ps and in errors, e.g. "v12:counter".
+	Name string
+	// MeterLimit is the limit per command in computrons; 0 is none.
+	MeterLimit int64
+	// From is a heap snapshot, uncompressed; nil is a fresh machine, for which
+	// EvaluateImage comes next. An *os.File is handed to the worker as it
+	// stands (its offset moves; it may be closed once Start has returned). Any
+	// other reader is read by a goroutine until Ready or Close returns; its
+	// error at or before its end kills the worker and comes out of Ready.
+	From io.Reader
+	// Sink takes what the worker writes to stdout and stderr; nil drops it.
+	Sink   LogSink
+	Limits Limits
+	// CPU is the one CPU the worker may run on, or -1 for any.
+	CPU int
+}
+
+// Start starts a worker with a Spawner of its own, which costs one more OS
+// thread for as long as it lives. Use Spawner.Start for more than a few.
+func Start(eng Engine, o StartOptions) (*Worker, error) {
+	s, err := NewSpawner()
+	if err != nil {
+		return nil, err
+	}
+	w, err := s.Start(eng, o)
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	w.ownSpawner = s
+	return w, nil
+}
+
+// Start starts a worker process. It returns as soon as the process runs; Ready
+// tells whether it came up. The caller must Close the Worker.
+func (s *Spawner) Start(eng Engine, o StartOptions) (*Worker, error) {
+	w, err := s.start(eng, o)
+	if err != nil {
+		return nil, fmt.Errorf("cannot start worker %s: %w", o.Name, err)
+	}
+	return w, nil
+}
+
+func (s *Spawner) start(eng Engine, o StartOptions) (*Worker, error) {
+	if err := eng.unchanged(); err != nil {
+		return nil, err
+	}
+	argv, err := arguments(eng, o)
+	if err != nil {
+		return nil, err
+	}
+	p, err := openPlumbing(o.From)
+	if err != nil {
+		return nil, err
+	}
+	defer p.closeChildEnds()
+	pidfd := -1
+	pid, err := s.spawn(argv, &syscall.ProcAttr{
+		Dir:   "/",
+		Env:   []string{},
+		Files: p.child[:],
+		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &pidfd},
+	})
+	if err != nil {
+		p.closeParentEnds()
+		return nil, err
+	}
+	w := newWorker(s, pid, pidfd, p, o)
+	if err := w.applyLimits(o); err != nil {
+		w.Kill()
+		w.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func arguments(eng Engine, o StartOptions) ([]string, error) {
+	if o.Name == "" || strings.HasPrefix(o.Name, "-") || strings.ContainsRune(o.Name, 0) {
+		return nil, fmt.Errorf("worker name %q must not be empty, begin with a hyphen or hold a NUL", o.Name)
+	}
+	// xsnap-worker keeps the limit in an unsigned 32-bit number it reads with atoi.
+	if o.MeterLimit < 0 || o.MeterLimit > 1<<31-1 {
+		return nil, fmt.Errorf("meter limit %d is not between 0 and %d", o.MeterLimit, 1<<31-1)
+	}
+	argv := []string{eng.Path, o.Name}
+	if o.From != nil {
+		argv = append(argv, "-r", "@"+strconv.Itoa(fdSnapshotLoad))
+	}
+	if o.MeterLimit > 0 {
+		argv = append(argv, "-l", strconv.FormatInt(o.MeterLimit, 10))
+	}
+	return argv, nil
+}
+
+func newWorker(s *Spawner, pid, pidfd int, p *plumbing, o StartOptions) *Worker {
+	w := &Worker{
+		name:       o.Name,
+		proc:       &process{pid: pid, pidfd: pollable(pidfd, "pidfd"), exited: make(chan struct{})},
+		commands:   frameWriter{fd: p.commands},
+		replies:    newFrameReader(p.replies, MaxFromWorker),
+		repliesFD:  p.replies,
+		save:       p.save,
+		closeGrace: o.Limits.CloseGrace,
+		allCPU:     s.allCPU,
+	}
+	if w.closeGrace <= 0 {
+		w.closeGrace = defaultCloseGrace
+	}
+	var output sync.WaitGroup
+	output.Go(func() { forwardLines(p.stdout, "stdout", o.Sink, nil) })
+	output.Go(func() { forwardLines(p.stderr, "stderr", o.Sink, &w.stderr) })
+	go w.proc.watch(&output)
+	if p.load != nil {
+		w.load = startLoad(o.From, p.load, w.proc)
+	}
+	return w
+}
+
+func (w *Worker) applyLimits(o StartOptions) error {
+	if err := w.setLimit(unix.RLIMIT_CORE, 0); err != nil {
+		return fmt.Errorf("cannot forbid core dumps: %w", err)
+	}
+	if n := o.Limits.AddressSpaceBytes; n > 0 {
+		if err := w.setLimit(unix.RLIMIT_AS, n); err != nil {
+			return fmt.Errorf("cannot limit the address space to %d bytes: %w", n, err)
+		}
+	}
+	if o.CPU >= 0 {
+		return w.PinTo(o.CPU)
+	}
+	return nil
+}
+
+func (w *Worker) setLimit(resource int, value uint64) error {
+	limit := unix.Rlimit{Cur: value, Max: value}
+	return w.proc.withPID(func(pid int) error {
+		return unix.Prlimit(pid, resource, &limit, nil)
+	})
+}
+
+// pollable makes a file of fd that goroutines wait for without a thread; nil
+// if fd is not one.
+func pollable(fd int, name string) *os.File {
+	if fd < 0 {
+		return nil
+	}
+	_ = unix.SetNonblock(fd, true)
+	return os.NewFile(uintptr(fd), name)
+}

@@ -1,0 +1,222 @@
+package xsnap
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Worker is one xsnap process.
+//
+// It is owned by one goroutine, which should be locked to its OS thread: its
+// commands block that thread in plain reads and writes. Kill, PID, Name and
+// Exited may be called from any goroutine; Kill ends a command in progress.
+type Worker struct {
+	name       string
+	proc       *process
+	stderr     tailBuffer
+	ownSpawner *Spawner // nil if the Spawner is shared
+	closeGrace time.Duration
+	allCPU     unix.CPUSet
+
+	// Owned by the owner goroutine.
+	commands  frameWriter
+	replies   *frameReader
+	repliesFD rawFD
+	save      *os.File
+	load      *load // nil once loaded, or if there was nothing to load
+	broken    error // why no further command is possible
+	closed    bool
+}
+
+// ErrClosed says that the Worker was closed by its owner.
+var ErrClosed = errors.New("worker is closed")
+
+// Name is the name given at the start.
+func (w *Worker) Name() string { return w.name }
+
+// PID is the worker's process ID.
+func (w *Worker) PID() int { return w.proc.pid }
+
+// Exited is closed once the process has ended, was reaped, and all it wrote
+// has reached the sink.
+func (w *Worker) Exited() <-chan struct{} { return w.proc.exited }
+
+// Kill ends the process at once, whatever it does. A command in progress
+// returns an *ExitError. The owner must still Close the Worker.
+func (w *Worker) Kill() { w.proc.kill() }
+
+// Ready waits until the worker answers. A worker that starts from a snapshot
+// is ready when the snapshot was loaded and its source has ended well; else it
+// is killed and the error is a *LoadError.
+func (w *Worker) Ready() error {
+	_, _, err := w.command("ready", nil, []byte("R"))
+	if w.load == nil {
+		return err
+	}
+	if err == nil {
+		err = w.load.finish()
+	} else if cause := w.load.failure(); cause != nil {
+		err = cause
+	}
+	if err == nil {
+		w.load = nil
+		return nil
+	}
+	return w.fail(&LoadError{Name: w.name, Err: err})
+}
+
+// Evaluate runs code in the start compartment. Code that throws is a
+// *ProtocolError, since only worker bundles are ever evaluated. h may be nil.
+func (w *Worker) Evaluate(code []byte, h Handler) error {
+	_, _, err := w.command("evaluate", h, []byte("e"), code)
+	return err
+}
+
+// EvaluateImage makes a fresh machine of the image's engine able to serve a
+// vat, by evaluating the image's lockdown and supervisor.
+func (w *Worker) EvaluateImage(image Image, h Handler) error {
+	if err := w.Evaluate(image.Lockdown.code, h); err != nil {
+		return fmt.Errorf("cannot evaluate lockdown: %w", err)
+	}
+	if err := w.Evaluate(image.Supervisor.code, h); err != nil {
+		return fmt.Errorf("cannot evaluate supervisor: %w", err)
+	}
+	return nil
+}
+
+// command sends one command and answers upcalls until its reply comes. The
+// reply is valid until the next command; meter is nil if it had none.
+func (w *Worker) command(op string, h Handler, parts ...[]byte) (reply []byte, meter *Meter, err error) {
+	if w.broken != nil {
+		return nil, nil, w.broken
+	}
+	if err := w.commands.write(parts...); err != nil {
+		return nil, nil, w.ioFailed(op, err)
+	}
+	for {
+		frame, err := w.replies.next()
+		if err != nil {
+			return nil, nil, w.ioFailed(op, err)
+		}
+		if len(frame) == 0 {
+			return nil, nil, w.protocolBroken(op, "empty message", nil, nil)
+		}
+		switch frame[0] {
+		case '?':
+			if err := w.upcall(op, h, frame[1:]); err != nil {
+				return nil, nil, err
+			}
+		case '.':
+			meter, reply, ok := splitReply(frame[1:])
+			if !ok {
+				return nil, nil, w.protocolBroken(op, "malformed meter record", frame, nil)
+			}
+			return reply, meter, nil
+		case '!':
+			return nil, nil, &ProtocolError{Name: w.name, Op: op, Reason: "uncaught exception", Detail: preview(frame[1:])}
+		default:
+			return nil, nil, w.protocolBroken(op, "unknown message", frame, nil)
+		}
+	}
+}
+
+// fail ends the process and makes err the answer to every further command.
+func (w *Worker) fail(err error) error {
+	w.Kill()
+	w.broken = err
+	return err
+}
+
+func (w *Worker) protocolBroken(op, reason string, frame []byte, cause error) error {
+	return w.fail(&ProtocolError{Name: w.name, Op: op, Reason: reason, Detail: preview(frame), Err: cause})
+}
+
+// ioFailed turns a failed read or write into what happened to the worker.
+func (w *Worker) ioFailed(op string, err error) error {
+	var frame *FrameError
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, unix.EPIPE):
+		if !w.waitExit() {
+			return w.protocolBroken(op, "it closed its pipe but goes on running", nil, nil)
+		}
+		w.broken = w.exitError()
+		return w.broken
+	case errors.As(err, &frame):
+		return w.protocolBroken(op, "malformed message", nil, err)
+	}
+	return w.fail(fmt.Errorf("cannot talk to worker %s: %w", w.name, err))
+}
+
+// waitExit reports whether the process ended by itself within the grace.
+func (w *Worker) waitExit() bool {
+	timer := time.NewTimer(w.closeGrace)
+	defer timer.Stop()
+	select {
+	case <-w.proc.exited:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// exitError describes the end of a process that has exited.
+func (w *Worker) exitError() *ExitError {
+	e := &ExitError{Name: w.name, Code: -1, Stderr: w.stderr.text()}
+	if status := w.proc.status; status.Signaled() {
+		e.Signal = status.Signal()
+	} else {
+		e.Code = status.ExitStatus()
+	}
+	return e
+}
+
+// Close asks the worker to end, waits for the grace, kills it if it still
+// runs, and frees everything. It reports a worker that, asked to end, ended
+// otherwise; one that was already gone, failed or was killed is no error.
+// It waits for a Read of StartOptions.From that is in progress.
+func (w *Worker) Close() error {
+	if w.closed {
+		return nil
+	}
+	w.closed = true
+	asked := w.askToQuit()
+	if !asked || !w.waitExit() {
+		w.Kill()
+	}
+	<-w.proc.exited
+	_ = unix.Close(int(w.commands.fd))
+	_ = unix.Close(int(w.repliesFD))
+	_ = w.save.Close()
+	if w.load != nil {
+		w.load.abandon()
+	}
+	if w.ownSpawner != nil {
+		w.ownSpawner.Close()
+	}
+	w.broken = ErrClosed
+	return w.closeError(asked)
+}
+
+// askToQuit does not write to a worker that may not read: it would block.
+func (w *Worker) askToQuit() bool {
+	select {
+	case <-w.proc.exited:
+		return false
+	default:
+	}
+	return w.broken == nil && w.load == nil && w.commands.write([]byte("q")) == nil
+}
+
+func (w *Worker) closeError(asked bool) error {
+	status := w.proc.status
+	if !asked || status.Exited() && status.ExitStatus() == ExitSuccess || status.Signal() == syscall.SIGKILL {
+		return nil
+	}
+	return fmt.Errorf("cannot close worker cleanly: %w", w.exitError())
+}
