@@ -1,0 +1,93 @@
+package snapshots
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+const (
+	// level is chosen by the measurements in docs/snapshots.md.
+	level = zstd.SpeedDefault
+	// windowBytes is how far back a file may refer, and so what a reader must
+	// hold of the content; larger files are refused.
+	windowBytes = 4 << 20
+	// encoderJobs 2 compresses beside the goroutine that writes, which hashes.
+	encoderJobs = 2
+)
+
+// coders keeps one encoder and one decoder at rest between snapshots: making
+// their tables anew costs more than a small snapshot.
+type coders struct {
+	lock    sync.Mutex // guards the rest
+	encoder *zstd.Encoder
+	decoder *zstd.Decoder
+}
+
+func (c *coders) takeEncoder() (*zstd.Encoder, error) {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	if enc := c.encoder; enc != nil {
+		c.encoder = nil
+		return enc, nil
+	}
+	return newEncoder(level, encoderJobs)
+}
+
+func newEncoder(level zstd.EncoderLevel, jobs int) (*zstd.Encoder, error) {
+	enc, err := zstd.NewWriter(nil,
+		zstd.WithEncoderLevel(level),
+		zstd.WithEncoderConcurrency(jobs),
+		zstd.WithWindowSize(windowBytes))
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a snapshot encoder: %w", err)
+	}
+	return enc, nil
+}
+
+// giveEncoder keeps enc for the next snapshot. Reset waits for its goroutine.
+func (c *coders) giveEncoder(enc *zstd.Encoder) {
+	enc.Reset(nil)
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	c.encoder = enc
+}
+
+func (c *coders) takeDecoder() (*zstd.Decoder, error) {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	if dec := c.decoder; dec != nil {
+		c.decoder = nil
+		return dec, nil
+	}
+	return newDecoder()
+}
+
+// newDecoder makes a decoder without goroutines of its own, whose memory a
+// hostile file cannot raise above the window.
+func newDecoder() (*zstd.Decoder, error) {
+	dec, err := zstd.NewReader(nil,
+		zstd.WithDecoderConcurrency(1),
+		zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(windowBytes),
+		zstd.WithDecoderMaxMemory(maxContentBytes))
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a snapshot decoder: %w", err)
+	}
+	return dec, nil
+}
+
+func (c *coders) giveDecoder(dec *zstd.Decoder) {
+	if err := dec.Reset(nil); err != nil {
+		dec.Close()
+		return
+	}
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	if c.decoder != nil {
+		dec.Close()
+		return
+	}
+	c.decoder = dec
+}

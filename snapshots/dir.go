@@ -1,0 +1,132 @@
+package snapshots
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+const (
+	fileSuffix = ".zst"
+	tempPrefix = "tmp-"
+	hashDigits = 64 // sha256 in hex
+)
+
+// Dir is a directory of snapshot files. Its methods may be called from any
+// goroutine; its Writers and Readers belong to one goroutine each. One process
+// at a time may use a directory.
+type Dir struct {
+	path string
+	fs   FS
+
+	names   sync.Mutex      // guards writing, and which names the directory has
+	writing map[string]bool // temporary files of open Writers
+
+	coders coders
+}
+
+// Info describes a stored snapshot.
+type Info struct {
+	Hash             string // sha256 of the uncompressed bytes, hex
+	UncompressedSize int64  // bytes
+	StoredSize       int64  // bytes of the file; local, it may differ between nodes
+}
+
+// OpenDir opens the directory at path, making it if need be.
+func OpenDir(path string) (*Dir, error) { return OpenDirFS(path, OSFS{}) }
+
+// OpenDirFS is OpenDir on another file system.
+func OpenDirFS(path string, fs FS) (*Dir, error) {
+	d := &Dir{path: path, fs: fs, writing: map[string]bool{}}
+	if err := fs.MakeDir(path); err != nil {
+		return nil, fmt.Errorf("cannot open the snapshot directory: %w", d.diskError("make the directory of", path, err))
+	}
+	return d, nil
+}
+
+// Path is where the file of a snapshot is, or would be.
+func (d *Dir) Path(hash string) string { return filepath.Join(d.path, hash+fileSuffix) }
+
+// Verify reads a whole snapshot and checks it. Errors are those of Open and Read.
+func (d *Dir) Verify(hash string) (Info, error) {
+	r, err := d.Open(hash)
+	if err != nil {
+		return Info{}, err
+	}
+	defer r.Close()
+	size, err := io.Copy(io.Discard, r)
+	if err != nil {
+		return Info{}, err
+	}
+	return Info{Hash: hash, UncompressedSize: size, StoredSize: r.StoredSize()}, nil
+}
+
+// Remove removes the file of a snapshot; a missing one is no error. Open
+// Readers of it read on undisturbed.
+func (d *Dir) Remove(hash string) error {
+	if err := checkHash(hash); err != nil {
+		return err
+	}
+	d.names.Lock()
+	defer d.names.Unlock()
+	return d.remove(d.Path(hash))
+}
+
+func (d *Dir) remove(path string) error {
+	if err := d.fs.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return d.diskError("remove", path, err)
+	}
+	return nil
+}
+
+// Sweep removes the snapshots that keep does not want and the temporary files
+// that a crash left, and returns the names it removed, in order. Files of other
+// names are not touched. It goes on after an error and returns the first.
+//
+// A file is written before the row that names it, and a block that is undone
+// brings back older rows: sweep only while no snapshot is between Writer.Commit
+// and Record, and no block is open or prepared.
+func (d *Dir) Sweep(keep func(hash string) bool) (removed []string, err error) {
+	d.names.Lock()
+	defer d.names.Unlock()
+	found, err := d.fs.Names(d.path)
+	if err != nil {
+		return nil, d.diskError("list", d.path, err)
+	}
+	for _, name := range found {
+		if !d.isOrphan(name, keep) {
+			continue
+		}
+		if e := d.remove(filepath.Join(d.path, name)); e != nil {
+			err = errors.Join(err, e)
+			continue
+		}
+		removed = append(removed, name)
+	}
+	return removed, err
+}
+
+// isOrphan tells whether Sweep removes a file. d.names is held.
+func (d *Dir) isOrphan(name string, keep func(hash string) bool) bool {
+	if strings.HasPrefix(name, tempPrefix) {
+		return !d.writing[name]
+	}
+	hash, ok := strings.CutSuffix(name, fileSuffix)
+	return ok && checkHash(hash) == nil && !keep(hash)
+}
+
+// checkHash keeps names that are no hashes away from the file system.
+func checkHash(hash string) error {
+	ok := len(hash) == hashDigits
+	for _, digit := range []byte(hash) {
+		ok = ok && (digit >= '0' && digit <= '9' || digit >= 'a' && digit <= 'f')
+	}
+	if !ok {
+		return fmt.Errorf("%.80q is no snapshot hash: it must be %d lower-case hex digits", hash, hashDigits)
+	}
+	return nil
+}
