@@ -1,0 +1,188 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"vatworkerd/pipeproto"
+	"vatworkerd/store"
+)
+
+// maxCrankTries bounds how often a crank is retried because a worker died for
+// a reason outside the vat. After that the supervisor panics: it cannot go on
+// and must not guess.
+const maxCrankTries = 3
+
+// crank is one undoable unit of work: the store's part (tx), the host's part
+// (unitOpen), and the local effects that only a commit makes real.
+type crank struct {
+	s        *Supervisor
+	tx       *store.Crank
+	counts   *counts
+	unitOpen bool   // the host keeps an open unit for this crank
+	digest   []byte // the host's digest, once its unit is closed
+	ran      []string
+	started  map[string]*worker // workers of incarnations this crank starts
+	onCommit []func()
+	failed   error // found where nothing could be returned; forbids the commit
+}
+
+// Get reads a consensus key as the crank sees it; it makes a crank a keyReader.
+func (c *crank) Get(key string) (string, bool, error) {
+	value, ok := c.tx.Get(key)
+	return value, ok, c.tx.Err()
+}
+
+// fail keeps the first error that must stop the commit.
+func (c *crank) fail(err error) {
+	if c.failed == nil {
+		c.failed = err
+	}
+}
+
+// lostError reports a worker that died for a reason outside its vat: the crank
+// is undone and tried again.
+type lostError struct {
+	vatID string
+	err   error
+}
+
+func (e *lostError) Error() string { return fmt.Sprintf("worker of %s was lost: %v", e.vatID, e.err) }
+func (e *lostError) Unwrap() error { return e.err }
+
+// runCrank runs body in a crank and commits it; an error from body undoes
+// everything. A lost worker makes it run again, a bounded number of times.
+func (s *Supervisor) runCrank(body func(*crank) error) error {
+	for try := 1; ; try++ {
+		err := s.tryCrank(body)
+		var lost *lostError
+		if !errors.As(err, &lost) {
+			return err
+		}
+		s.warn("%v (try %d of %d)", lost, try, maxCrankTries)
+		s.emit(pipeproto.VatEvent{Kind: pipeproto.VatWorkerLost, VatID: lost.vatID, Detail: lost.err.Error()})
+		if try == maxCrankTries {
+			return s.panic(fmt.Errorf("worker of %s died %d times for reasons outside the vat: %w", lost.vatID, try, lost.err))
+		}
+	}
+}
+
+func (s *Supervisor) tryCrank(body func(*crank) error) error {
+	tx, err := s.db.BeginCrank()
+	if err != nil {
+		return fmt.Errorf("cannot begin a crank: %w", err)
+	}
+	c := &crank{s: s, tx: tx, started: map[string]*worker{}}
+	if err := body(c); err != nil {
+		return errors.Join(err, c.abort())
+	}
+	return c.commit()
+}
+
+// commit closes the host's unit, makes the crank part of the block and then
+// runs the local effects.
+func (c *crank) commit() error {
+	if err := c.closeUnit(); err != nil {
+		return errors.Join(err, c.abort())
+	}
+	if err := errors.Join(c.failed, c.saveCounts()); err != nil {
+		return errors.Join(err, c.abort())
+	}
+	if _, err := c.tx.Commit(c.digest); err != nil {
+		c.discardWorkers()
+		return c.s.spoil(fmt.Errorf("cannot commit a crank: %w", err))
+	}
+	for _, effect := range c.onCommit {
+		effect()
+	}
+	return nil
+}
+
+// closeUnit ends the host's unit with a commit and takes what it enqueues.
+func (c *crank) closeUnit() error {
+	if !c.unitOpen {
+		return nil
+	}
+	var verdict pipeproto.Verdict
+	if err := c.s.call(pipeproto.ReqCrankEnd, pipeproto.Empty{}, &verdict); err != nil {
+		return err
+	}
+	c.unitOpen = false
+	c.digest = verdict.Digest
+	return c.enqueue(verdict.Enqueue)
+}
+
+// abort undoes the crank on both sides. Workers that ran in it are ahead of
+// the store and go.
+func (c *crank) abort() error {
+	c.tx.Abort()
+	c.discardWorkers()
+	if !c.unitOpen {
+		return nil
+	}
+	c.unitOpen = false
+	return c.s.call(pipeproto.ReqCrankAbort, pipeproto.Empty{}, &pipeproto.Empty{})
+}
+
+func (c *crank) discardWorkers() {
+	for _, vatID := range c.ran {
+		c.s.pool.discard(vatID)
+	}
+	for _, w := range c.started {
+		w.kill()
+	}
+}
+
+// ask sends the host a request that opens or continues its unit.
+func (c *crank) ask(msgType string, req, reply any) error {
+	c.unitOpen = true
+	return c.s.call(msgType, req, reply)
+}
+
+// load reads a vat's record; a missing vat is an error.
+func (c *crank) load(vatID string) (*record, error) {
+	text, ok := c.tx.Get(vatKey(vatID))
+	if err := c.tx.Err(); err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, &UnknownVatError{VatID: vatID}
+	}
+	return decodeRecord(vatID, text)
+}
+
+func (c *crank) save(rec *record) error {
+	text, err := rec.encode()
+	if err != nil {
+		return err
+	}
+	c.tx.Set(vatKey(rec.ID), text)
+	return c.tx.Err()
+}
+
+// usage reads a vat's usage; a vat without one has used nothing.
+func (c *crank) usage(vatID string) (usage, error) {
+	return readUsage(c, vatID)
+}
+
+func (c *crank) saveUsage(vatID string, u usage) error {
+	return c.setJSON(usageKey(vatID), u)
+}
+
+func (c *crank) setJSON(key string, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("cannot encode %s: %w", key, err)
+	}
+	c.tx.Set(key, string(text))
+	return c.tx.Err()
+}
+
+// after runs effect once the crank is committed; an undone crank never does.
+func (c *crank) after(effect func()) { c.onCommit = append(c.onCommit, effect) }
+
+// UnknownVatError reports a vat ID that no record has.
+type UnknownVatError struct{ VatID string }
+
+func (e *UnknownVatError) Error() string { return fmt.Sprintf("there is no vat %s", e.VatID) }

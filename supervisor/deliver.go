@@ -1,0 +1,129 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"vatworkerd/pipeproto"
+	"vatworkerd/transcripts"
+	"vatworkerd/xsnap"
+)
+
+// ranDelivery is a delivery that a worker has run and that nothing has
+// recorded yet.
+type ranDelivery struct {
+	entry      transcripts.Entry
+	status     string
+	problem    string
+	computrons int64
+	batch      [][]byte // syscalls the host has to act on, in order
+	testLog    []string
+}
+
+// vatFaultError reports a delivery that failed by the vat's own fault.
+type vatFaultError struct {
+	vatID   string
+	problem string
+}
+
+func (e *vatFaultError) Error() string { return fmt.Sprintf("%s failed: %s", e.vatID, e.problem) }
+
+// deliver runs a delivery on the vat's worker, paging it in first if needed.
+func (c *crank) deliver(rec *record, delivery json.RawMessage) (ranDelivery, error) {
+	w, err := c.s.online(c.tx, rec)
+	if err != nil {
+		return ranDelivery{}, err
+	}
+	c.ran = append(c.ran, rec.ID)
+	return c.deliverTo(w, rec, delivery)
+}
+
+// deliverTo runs a delivery on a given worker. Vatstore syscalls read and
+// write this crank; the others are acknowledged and collected.
+func (c *crank) deliverTo(w *worker, rec *record, delivery json.RawMessage) (ranDelivery, error) {
+	calls := &syscalls{c: c, rec: rec}
+	result, err := w.process.Deliver(delivery, calls)
+	if calls.failed != nil {
+		return ranDelivery{}, calls.failed
+	}
+	if err != nil {
+		return ranDelivery{}, lostUnlessLocal(rec.ID, err)
+	}
+	run := ranDelivery{
+		entry:  transcripts.Entry{Delivery: delivery, Syscalls: calls.log, Result: transcripts.Result{Status: result.Status}},
+		status: result.Status, problem: result.Problem,
+		batch: calls.batch, testLog: calls.testLog,
+	}
+	if result.Meter != nil {
+		run.computrons = result.Meter.Compute
+		run.entry.Result.Computrons = &run.computrons
+	}
+	if calls.illegal != "" && run.problem == "" {
+		run.status, run.problem = pipeproto.StatusError, calls.illegal
+	}
+	return run, nil
+}
+
+// lostUnlessLocal says that a worker was lost, unless the trouble was found on
+// this side of the pipe (divergence, a corrupt snapshot, the store).
+func lostUnlessLocal(vatID string, err error) error {
+	var exit *xsnap.ExitError
+	var protocol *xsnap.ProtocolError
+	if errors.As(err, &exit) || errors.As(err, &protocol) {
+		return &lostError{vatID: vatID, err: err}
+	}
+	return fmt.Errorf("cannot run a worker for %s: %w", vatID, err)
+}
+
+// report tells the host how a delivery ended and returns its verdict. With
+// last, the verdict closes the host's unit.
+func (c *crank) report(rec *record, run ranDelivery, purpose string, last bool) (pipeproto.Verdict, error) {
+	req := pipeproto.Delivered{
+		VatID: rec.ID, Purpose: purpose, Status: run.status, Problem: run.problem,
+		Computrons: run.computrons, Syscalls: run.batch, TestLog: run.testLog, Last: last,
+	}
+	var verdict pipeproto.Verdict
+	if err := c.ask(pipeproto.ReqDelivered, req, &verdict); err != nil {
+		return verdict, err
+	}
+	if last {
+		c.unitOpen = false
+		c.digest = verdict.Digest
+	}
+	return verdict, nil
+}
+
+// problemOf gives why a delivery counts as failed, or nothing.
+func problemOf(run ranDelivery, verdict pipeproto.Verdict) string {
+	switch {
+	case run.status != pipeproto.StatusOK && run.problem != "":
+		return run.problem
+	case run.status != pipeproto.StatusOK:
+		return "the delivery failed"
+	case !verdict.Commit && verdict.Reason != "":
+		return verdict.Reason
+	case !verdict.Commit:
+		return "the host refused the delivery"
+	}
+	return ""
+}
+
+// record makes a delivery part of the vat's history: transcript and usage.
+func (c *crank) record(rec *record, run ranDelivery) error {
+	if _, err := transcripts.Append(c.tx, rec.ID, run.entry.Encode()); err != nil {
+		return err
+	}
+	u, err := c.usage(rec.ID)
+	if err != nil {
+		return err
+	}
+	u.Deliveries++
+	u.Computrons += run.computrons
+	if u.Allowance != nil {
+		left := max(0, *u.Allowance-run.computrons)
+		u.Allowance = &left
+	}
+	c.s.ranComputrons += run.computrons
+	return c.saveUsage(rec.ID, u)
+}

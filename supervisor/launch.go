@@ -1,0 +1,99 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"vatworkerd/transcripts"
+	"vatworkerd/xsnap"
+)
+
+// meterLimit is the computrons one delivery to a metered vat may use; the
+// JavaScript system's DEFAULT_CRANK_METERING_LIMIT.
+const meterLimit = 100_000_000
+
+// liveSlotsOptions are the options setBundle passes on, in the order the
+// JavaScript kernel writes them.
+func (s *Supervisor) liveSlotsOptions(rec *record) json.RawMessage {
+	return json.RawMessage(fmt.Sprintf(`{"enableDisavow":%t,"relaxDurabilityRules":%t}`,
+		rec.Options.EnableDisavow, s.config.RelaxDurabilityRules))
+}
+
+// launchFresh starts a worker for a new incarnation: base snapshot of the
+// image, then setBundle.
+func (s *Supervisor) launchFresh(rec *record, image xsnap.Image) (*worker, error) {
+	bundle, err := s.bundleOf(rec)
+	if err != nil {
+		return nil, err
+	}
+	return s.launchWith(rec, image, bundle)
+}
+
+func (s *Supervisor) bundleOf(rec *record) ([]byte, error) {
+	bundle, ok, err := s.db.Bundle(rec.BundleID)
+	if err == nil && !ok {
+		err = fmt.Errorf("cannot find bundle %s of %s: add it first", rec.BundleID, rec.ID)
+	}
+	return bundle, err
+}
+
+// launchWith is launchFresh with the bundle at hand; it does not touch the
+// store and may run beside the supervisor's goroutine.
+func (s *Supervisor) launchWith(rec *record, image xsnap.Image, bundle []byte) (*worker, error) {
+	base, err := s.bases.Open(image)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the base snapshot of image %s: %w", image.ID(), err)
+	}
+	defer base.Close()
+	w, err := s.launch(rec, image, base)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.process.SetBundle(rec.ID, bundle, s.liveSlotsOptions(rec), setupHandler{}); err != nil {
+		w.kill()
+		return nil, err
+	}
+	return w, nil
+}
+
+// launch starts a worker from a heap and waits until it is ready.
+func (s *Supervisor) launch(rec *record, image xsnap.Image, heap io.Reader) (*worker, error) {
+	opts := xsnap.StartOptions{
+		Name: rec.ID + ":" + rec.Name, From: heap, Sink: s.sinkFor(rec), Limits: s.limits, CPU: s.cpu,
+	}
+	if !rec.Options.Unmetered {
+		opts.MeterLimit = meterLimit
+	}
+	process, err := s.spawner.Start(image.Engine, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := process.Ready(); err != nil {
+		process.Kill()
+		return nil, err
+	}
+	return &worker{vatID: rec.ID, name: rec.Name, process: process}, nil
+}
+
+// setupHandler serves a worker that has no reason to call up: during setBundle
+// a vat runs no code of its own.
+type setupHandler struct{}
+
+func (setupHandler) Syscall(json.RawMessage) (json.RawMessage, error) {
+	return nil, fmt.Errorf("cannot answer a syscall during setBundle")
+}
+func (setupHandler) Console(string, string, []json.RawMessage) {}
+func (setupHandler) TestLog([]json.RawMessage)                 {}
+
+// replayHandler answers syscalls from the transcript; what the vat prints was
+// printed before.
+type replayHandler struct {
+	replayer *transcripts.Replayer
+}
+
+func (h replayHandler) Syscall(vso json.RawMessage) (json.RawMessage, error) {
+	return h.replayer.Syscall(vso)
+}
+func (replayHandler) Console(string, string, []json.RawMessage) {}
+func (replayHandler) TestLog([]json.RawMessage)                 {}

@@ -1,0 +1,48 @@
+package supervisor
+
+import (
+	"fmt"
+
+	"vatworkerd/pipeproto"
+)
+
+// overrunReason is the reason a vat over its allowance is paused with.
+const overrunReason = "meter overrun: the allowance is used up; refill it and resume the vat"
+
+// overruns tells whether a delivery used more than the vat's allowance has left.
+func (c *crank) overruns(rec *record, run ranDelivery) (bool, error) {
+	u, err := c.usage(rec.ID)
+	if err != nil || u.Allowance == nil {
+		return false, err
+	}
+	return run.computrons > *u.Allowance, nil
+}
+
+// pauseOverrun pauses a vat whose overrunning delivery is committed
+// (overrunPolicy "commit"); under "hold" the delivery is undone and held.
+func (c *crank) pauseOverrun(rec *record) error {
+	c.s.emitAfter(c, pipeproto.VatEvent{Kind: pipeproto.VatPaused, VatID: rec.ID, Name: rec.Name, Detail: overrunReason})
+	return c.apply(rec, evOverrun, change{reason: overrunReason, problem: overrunReason})
+}
+
+// refill adds computrons to a vat's allowance. It does not resume the vat.
+func (s *Supervisor) refill(vatID string, computrons int64) error {
+	if computrons <= 0 {
+		return badRequest("refill", fmt.Sprintf("%d computrons: the number must be positive", computrons))
+	}
+	return s.runCrank(func(c *crank) error {
+		if _, err := c.settled(vatID); err != nil {
+			return err
+		}
+		u, err := c.usage(vatID)
+		if err != nil {
+			return err
+		}
+		left := computrons
+		if u.Allowance != nil {
+			left += *u.Allowance
+		}
+		u.Allowance = &left
+		return c.saveUsage(vatID, u)
+	})
+}

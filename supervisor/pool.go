@@ -1,0 +1,111 @@
+package supervisor
+
+import (
+	"container/list"
+
+	"vatworkerd/pipeproto"
+	"vatworkerd/xsnap"
+)
+
+// worker is a vat's process while the vat is online.
+type worker struct {
+	vatID   string
+	name    string
+	process *xsnap.Worker
+}
+
+func (w *worker) close() { _ = w.process.Close() } // the process is gone either way
+func (w *worker) kill()  { w.process.Kill() }
+
+// pool holds the workers of the vats that are online, at most max of them,
+// least recently used first to go. Paging out writes nothing. It belongs to
+// the supervisor's goroutine.
+type pool struct {
+	max    int
+	byVat  map[string]*list.Element
+	recent *list.List // of *worker, most recently used in front
+	onOut  func(w *worker, why string)
+}
+
+func newPool(max int, onOut func(w *worker, why string)) *pool {
+	return &pool{max: max, byVat: map[string]*list.Element{}, recent: list.New(), onOut: onOut}
+}
+
+func (p *pool) size() int { return p.recent.Len() }
+
+// last names the vat whose worker was used least recently.
+func (p *pool) last() string { return p.recent.Back().Value.(*worker).vatID }
+
+func (p *pool) has(vatID string) bool { return p.byVat[vatID] != nil }
+
+// use gives a vat's worker and marks it as the most recently used.
+func (p *pool) use(vatID string) *worker {
+	elem := p.byVat[vatID]
+	if elem == nil {
+		return nil
+	}
+	p.recent.MoveToFront(elem)
+	return elem.Value.(*worker)
+}
+
+// makeRoom pages out the least recently used until n more workers fit.
+func (p *pool) makeRoom(n int) {
+	for p.recent.Len() > 0 && p.recent.Len()+n > p.max {
+		p.remove(p.recent.Back(), "least recently used")
+	}
+}
+
+// adopt puts a worker into the pool; a former one of the same vat is closed.
+func (p *pool) adopt(vatID string, w *worker) {
+	if elem := p.byVat[vatID]; elem != nil {
+		elem.Value.(*worker).close()
+		elem.Value = w
+		p.recent.MoveToFront(elem)
+		return
+	}
+	p.makeRoom(1)
+	p.byVat[vatID] = p.recent.PushFront(w)
+}
+
+// evict closes a vat's worker, if it has one.
+func (p *pool) evict(vatID, why string) {
+	if elem := p.byVat[vatID]; elem != nil {
+		p.remove(elem, why)
+	}
+}
+
+func (p *pool) remove(elem *list.Element, why string) {
+	w := p.forget(elem)
+	w.close()
+	if p.onOut != nil {
+		p.onOut(w, why)
+	}
+}
+
+// discard kills a worker whose heap is ahead of the store.
+func (p *pool) discard(vatID string) {
+	if elem := p.byVat[vatID]; elem != nil {
+		p.forget(elem).kill()
+	}
+}
+
+func (p *pool) forget(elem *list.Element) *worker {
+	w := p.recent.Remove(elem).(*worker)
+	delete(p.byVat, w.vatID)
+	return w
+}
+
+// closeAll ends every worker.
+func (p *pool) closeAll() {
+	for p.recent.Len() > 0 {
+		p.forget(p.recent.Back()).close()
+	}
+}
+
+// evict pages a vat out because its life says so.
+func (s *Supervisor) evict(vatID, why string) { s.pool.evict(vatID, why) }
+
+// pagedOut tells the people that a worker went.
+func (s *Supervisor) pagedOut(w *worker, why string) {
+	s.emit(pipeproto.VatEvent{Kind: pipeproto.VatPagedOut, VatID: w.vatID, Name: w.name, Detail: why})
+}

@@ -1,0 +1,96 @@
+package supervisor
+
+import (
+	"errors"
+	"time"
+
+	"vatworkerd/pipeproto"
+	"vatworkerd/snapshots"
+	"vatworkerd/transcripts"
+)
+
+// replay re-runs a vat's transcript in a throw-away worker and compares. It
+// changes nothing, not even which vats are online.
+func (s *Supervisor) replay(req pipeproto.Replay) (pipeproto.ReplayReply, error) {
+	reply := pipeproto.ReplayReply{VatID: req.VatID}
+	rec, err := s.recordOf(req.VatID)
+	if err != nil {
+		return reply, err
+	}
+	now, err := s.settledState(rec)
+	if err != nil {
+		return reply, err
+	}
+	if !now.hasIncarnation() {
+		return reply, &RefusedError{VatID: rec.ID, State: now.String(), Event: "replay", Why: "there is no transcript between incarnations"}
+	}
+	began := time.Now()
+	report, err := s.replayThrowAway(rec, req.Full, &reply)
+	reply.Deliveries, reply.Snapshots = report.deliveries, report.snapshots
+	reply.Micros = time.Since(began).Microseconds()
+	reply.Identical = err == nil
+	if text := divergence(err); text != "" {
+		reply.Report = text
+		return reply, nil
+	}
+	return reply, err
+}
+
+func (s *Supervisor) replayThrowAway(rec *record, full bool, reply *pipeproto.ReplayReply) (revived, error) {
+	span, ok, err := transcripts.Current(s.db, rec.ID)
+	if err != nil || !ok {
+		return revived{}, err
+	}
+	image, err := s.imageOf(rec)
+	if err != nil {
+		return revived{}, err
+	}
+	reply.Until = span.EndPos
+	row, has, err := snapshots.InUse(s.db, rec.ID)
+	if err != nil {
+		return revived{}, err
+	}
+	if full || !has {
+		if reply.From, err = incarnationStart(s.db, rec); err != nil {
+			return revived{}, err
+		}
+		w, report, err := s.replayIncarnation(s.db, rec, image, span.EndPos, s.progress(rec, reply))
+		if err == nil {
+			w.close()
+		}
+		return report, err
+	}
+	reply.From = span.StartPos
+	w, err := s.launchFromSnapshot(rec, image, row.Hash)
+	if err != nil {
+		return revived{}, err
+	}
+	defer func() { w.close() }()
+	report := revived{snapshot: row.Hash}
+	return report, s.replayItems(s.db, rec, image, &w, span.StartPos, span.EndPos, &report, s.progress(rec, reply))
+}
+
+// progress tells the host how far a long replay is.
+func (s *Supervisor) progress(rec *record, reply *pipeproto.ReplayReply) watch {
+	const every = 100
+	return func(position int64, _ time.Duration) {
+		if (position-reply.From)%every == 0 {
+			_ = s.host.Event(pipeproto.EventTick, pipeproto.ProgressEvent{
+				What: "replay " + rec.label(), Done: position - reply.From, Total: reply.Until - reply.From,
+			})
+		}
+	}
+}
+
+// divergence gives the report of a replay that did not repeat, or nothing.
+func divergence(err error) string {
+	var diverged *transcripts.AnachrophobiaError
+	if errors.As(err, &diverged) {
+		return diverged.Report()
+	}
+	var heap *SnapshotDivergedError
+	if errors.As(err, &heap) {
+		return heap.Error()
+	}
+	return ""
+}

@@ -1,0 +1,196 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"vatworkerd/pipeproto"
+	"vatworkerd/snapshots"
+	"vatworkerd/transcripts"
+	"vatworkerd/xsnap"
+)
+
+// snapshotDue tells whether a vat's span has grown enough: snapshotInitial
+// entries for an incarnation's first snapshot, snapshotInterval for the others,
+// pseudo-entries counted, as the JavaScript vat-warehouse does.
+func (s *Supervisor) snapshotDue(vatID string) (bool, error) {
+	span, ok, err := transcripts.Current(s.db, vatID)
+	if err != nil || !ok {
+		return false, err
+	}
+	entries := span.EndPos - span.StartPos
+	if entries >= s.config.SnapshotInterval {
+		return true, nil
+	}
+	if entries < s.config.SnapshotInitial {
+		return false, nil
+	}
+	_, has, err := snapshots.InUse(s.db, vatID)
+	return !has, err
+}
+
+// maybeSnapshot takes a snapshot after a vat's crank if its schedule says so.
+func (s *Supervisor) maybeSnapshot(vatID string) error {
+	due, err := s.snapshotDue(vatID)
+	if err != nil || !due {
+		return err
+	}
+	_, err = s.takeSnapshot(vatID)
+	return err
+}
+
+// takeSnapshot is a crank of its own: BOYD, save, save-snapshot, a new span,
+// load-snapshot. A vat that fails its BOYD gets what its policy says.
+func (s *Supervisor) takeSnapshot(vatID string) (pipeproto.SnapshotInfo, error) {
+	var taken pipeproto.SnapshotInfo
+	err := s.runCrank(func(c *crank) error {
+		rec, err := c.settled(vatID)
+		if err != nil {
+			return err
+		}
+		if !rec.state().hasIncarnation() {
+			return &RefusedError{VatID: vatID, State: rec.state().String(), Event: "snapshot", Why: "there is no heap between incarnations"}
+		}
+		taken, err = c.snapshot(rec)
+		return err
+	})
+	if problem := faultOf(err); problem != "" {
+		return taken, s.fatal(vatID, problem, pipeproto.ThenSuspend)
+	}
+	return taken, err
+}
+
+func (c *crank) snapshot(rec *record) (pipeproto.SnapshotInfo, error) {
+	if err := c.bringOutYourDead(rec); err != nil {
+		return pipeproto.SnapshotInfo{}, err
+	}
+	span, ok, err := transcripts.Current(c.tx, rec.ID)
+	if err != nil || !ok {
+		return pipeproto.SnapshotInfo{}, errors.Join(err, fmt.Errorf("cannot snapshot %s: it has no transcript", rec.ID))
+	}
+	image, err := c.s.imageOf(rec)
+	if err != nil {
+		return pipeproto.SnapshotInfo{}, err
+	}
+	began := time.Now()
+	info, next, err := c.s.saveHeap(rec, image, c.s.pool.use(rec.ID))
+	if err != nil {
+		return pipeproto.SnapshotInfo{}, err
+	}
+	c.started[rec.ID] = next
+	if err := c.recordSnapshot(rec, span.EndPos, info); err != nil {
+		return pipeproto.SnapshotInfo{}, err
+	}
+	c.after(func() { c.s.pool.adopt(rec.ID, next); c.s.sweepSnapshots = true })
+	if rec.state() == paused {
+		c.after(func() { c.s.evict(rec.ID, "paused") })
+	}
+	c.s.emitAfter(c, pipeproto.VatEvent{
+		Kind: pipeproto.VatSnapshotted, VatID: rec.ID, Name: rec.Name, Hash: info.Hash,
+		Bytes: info.UncompressedSize, Stored: info.StoredSize, Micros: time.Since(began).Microseconds(),
+	})
+	return pipeproto.SnapshotInfo{
+		VatID: rec.ID, VatName: rec.Name, Position: span.EndPos, Hash: info.Hash,
+		UncompressedSize: info.UncompressedSize, StoredSize: info.StoredSize, InUse: true,
+	}, nil
+}
+
+// recordSnapshot writes the pseudo-entries and the snapshot's row. The
+// snapshot's position is that of its save-snapshot entry.
+func (c *crank) recordSnapshot(rec *record, position int64, info snapshots.Info) error {
+	if _, err := transcripts.Append(c.tx, rec.ID, transcripts.SaveSnapshot(info.Hash).Encode()); err != nil {
+		return err
+	}
+	span, err := transcripts.RolloverSpan(c.tx, rec.ID)
+	if err != nil {
+		return err
+	}
+	if _, err := transcripts.Append(c.tx, rec.ID, transcripts.LoadSnapshot(info.Hash).Encode()); err != nil {
+		return err
+	}
+	return snapshots.Record(c.tx, rec.ID, position, span.Incarnation, info)
+}
+
+// saveHeap writes a worker's heap into the snapshot store and, from the same
+// stream, into a new worker. The new worker always takes over: a process that
+// went on would collect garbage at other moments than one that was paged in.
+func (s *Supervisor) saveHeap(rec *record, image xsnap.Image, w *worker) (snapshots.Info, *worker, error) {
+	file, err := s.snapshots.Create()
+	if err != nil {
+		return snapshots.Info{}, nil, err
+	}
+	heap, feed := io.Pipe()
+	type launched struct {
+		w   *worker
+		err error
+	}
+	ready := make(chan launched, 1)
+	go func() {
+		next, err := s.launch(rec, image, heap)
+		_ = heap.CloseWithError(err) // a worker that takes no more must not stop the save
+		ready <- launched{next, err}
+	}()
+	size, err := w.process.Snapshot(&heapTee{file: file, worker: feed})
+	_ = feed.CloseWithError(err) // nil ends the stream
+	next := <-ready
+	if err != nil {
+		file.Abort()
+		if next.w != nil {
+			next.w.kill()
+		}
+		return snapshots.Info{}, nil, lostUnlessLocal(rec.ID, err)
+	}
+	info, err := file.Commit()
+	if err == nil && info.UncompressedSize != size {
+		err = fmt.Errorf("cannot save the heap of %s: %d of %d bytes arrived", rec.ID, info.UncompressedSize, size)
+	}
+	if err == nil {
+		err = next.err
+	}
+	if err != nil {
+		if next.w != nil {
+			next.w.kill()
+		}
+		return info, nil, lostUnlessLocal(rec.ID, err)
+	}
+	return info, next.w, nil
+}
+
+// heapTee gives a heap to the store and to a new worker. Only the store's
+// trouble stops it: a worker that fails is found when it reports ready.
+type heapTee struct {
+	file   io.Writer
+	worker io.Writer
+	lost   bool
+}
+
+func (t *heapTee) Write(p []byte) (int, error) {
+	n, err := t.file.Write(p)
+	if err != nil {
+		return n, err
+	}
+	if !t.lost {
+		_, err := t.worker.Write(p)
+		t.lost = err != nil
+	}
+	return n, nil
+}
+
+// sweepUnused removes the files of snapshots that no record in use names. It
+// runs only after the host has committed: until then an old one may be needed.
+func (s *Supervisor) sweepUnused() error {
+	if !s.sweepSnapshots {
+		return nil
+	}
+	used, err := snapshots.Referenced(s.db)
+	if err != nil {
+		return err
+	}
+	if _, err := s.snapshots.Sweep(func(hash string) bool { return used[hash] }); err != nil {
+		return err
+	}
+	s.sweepSnapshots = false
+	return nil
+}

@@ -1,0 +1,230 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/hashicorp/go-hclog"
+
+	"vatworkerd/pipeproto"
+	"vatworkerd/snapshots"
+	"vatworkerd/store"
+	"vatworkerd/xsnap"
+)
+
+// Names of what a supervisor keeps in its directory.
+const (
+	databaseFile = "vats.sqlite"
+	snapshotDir  = "snapshots"
+	baseDir      = "base"
+)
+
+// Options configure a supervisor. Everything but Image is local: it may differ
+// between supervisors that agree.
+type Options struct {
+	Dir       string      // database and snapshots
+	Image     xsnap.Image // for incarnations that start from now on
+	CacheDir  string      // base snapshots; empty = inside Dir
+	MaxOnline int         // workers at a time
+	CPU       int         // CPU that deliveries and workers share; -1 = free
+	Limits    xsnap.Limits
+	Logger    hclog.Logger
+	// StoreFault is the store's fault hook, for tests.
+	StoreFault func(op string) error
+}
+
+// Host is the kernel host a supervisor calls back and tells events.
+type Host interface {
+	Call(msgType string, req, reply any) error
+	Event(msgType string, body any) error
+}
+
+// config is the consensus configuration, JSON under keyConfig.
+type config struct {
+	SnapshotInitial      int64 `json:"snapshotInitial"`
+	SnapshotInterval     int64 `json:"snapshotInterval"`
+	RelaxDurabilityRules bool  `json:"relaxDurabilityRules"`
+}
+
+// Supervisor owns a directory of vats. All methods belong to one goroutine,
+// which should be locked to its OS thread.
+type Supervisor struct {
+	table     [numEvents][numStates]cell
+	db        *store.DB
+	snapshots *snapshots.Dir
+	spawner   *xsnap.Spawner
+	bases     *xsnap.BaseCache
+	pool      *pool
+	image     xsnap.Image
+	images    map[string]xsnap.Image // loaded and verified, by ID
+	config    config
+	cpu       int
+	limits    xsnap.Limits
+	log       hclog.Logger
+	host      Host
+
+	panicked       *PanicError
+	spoiled        error // a commit failed: only a rollback goes on from here
+	sweepSnapshots bool  // a snapshot may have gone out of use since the last sweep
+	ranComputrons  int64 // of the current run
+}
+
+// Open opens or creates the supervisor's directory and aligns it with the
+// host's height: a prepared block is finished or undone.
+func Open(opts Options, host Host, hostHeight int64) (*Supervisor, error) {
+	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot create %s: %w", opts.Dir, err)
+	}
+	s := &Supervisor{
+		table: lifecycle(), host: host, image: opts.Image, cpu: opts.CPU, limits: opts.Limits,
+		log: opts.Logger, images: map[string]xsnap.Image{opts.Image.ID(): opts.Image},
+	}
+	if s.log == nil {
+		s.log = hclog.NewNullLogger()
+	}
+	s.pool = newPool(max(1, opts.MaxOnline), s.pagedOut)
+	if err := s.open(opts, hostHeight); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
+	s.db, err = store.Open(filepath.Join(opts.Dir, databaseFile), store.Options{
+		Undo: true, Fault: opts.StoreFault, Warn: func(err error) { s.warn("%v", err) },
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.db.Align(hostHeight); err != nil {
+		return err
+	}
+	if s.snapshots, err = snapshots.OpenDir(filepath.Join(opts.Dir, snapshotDir)); err != nil {
+		return err
+	}
+	if s.spawner, err = xsnap.NewSpawner(); err != nil {
+		return err
+	}
+	cache := opts.CacheDir
+	if cache == "" {
+		cache = filepath.Join(opts.Dir, baseDir)
+	}
+	if s.bases, err = xsnap.NewBaseCache(s.spawner, cache); err != nil {
+		return err
+	}
+	if err := s.loadConfig(); err != nil {
+		return err
+	}
+	s.sweepSnapshots = true
+	if err := s.sweepUnused(); err != nil {
+		return err
+	}
+	return s.rememberImage(s.image)
+}
+
+// Close ends every worker and drops an open block.
+func (s *Supervisor) Close() error {
+	s.pool.closeAll()
+	if s.spawner != nil {
+		s.spawner.Close()
+	}
+	if s.db == nil {
+		return nil
+	}
+	return s.db.Close()
+}
+
+func (s *Supervisor) loadConfig() error {
+	s.config = config{SnapshotInitial: 3, SnapshotInterval: 200}
+	return readJSON(s.db, keyConfig, &s.config)
+}
+
+func (s *Supervisor) configure(req pipeproto.Configure) error {
+	if req.SnapshotInitial < 1 || req.SnapshotInterval < 1 {
+		return badRequest("configure", "snapshotInitial and snapshotInterval must be at least 1")
+	}
+	next := config(req)
+	err := s.runCrank(func(c *crank) error { return c.setJSON(keyConfig, next) })
+	if err == nil {
+		s.config = next
+	}
+	return err
+}
+
+// recordOf reads a vat's record outside of a crank.
+func (s *Supervisor) recordOf(vatID string) (*record, error) {
+	text, ok, err := s.db.Get(vatKey(vatID))
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, &UnknownVatError{VatID: vatID}
+	}
+	return decodeRecord(vatID, text)
+}
+
+// call asks the host.
+func (s *Supervisor) call(msgType string, req, reply any) error {
+	if err := s.host.Call(msgType, req, reply); err != nil {
+		return fmt.Errorf("cannot get the host's %s: %w", msgType, err)
+	}
+	return nil
+}
+
+// emit tells the host an event. A host that is gone is noticed elsewhere.
+func (s *Supervisor) emit(ev pipeproto.VatEvent) {
+	s.log.Debug("vat", "what", ev.Kind, "vatID", ev.VatID, "detail", ev.Detail)
+	_ = s.host.Event(pipeproto.EventVat, ev)
+}
+
+// emitAfter tells an event once the crank it belongs to is committed.
+func (s *Supervisor) emitAfter(c *crank, ev pipeproto.VatEvent) {
+	c.after(func() { s.emit(ev) })
+}
+
+func (s *Supervisor) warn(format string, args ...any) {
+	message := fmt.Sprintf(format, args...)
+	s.log.Warn(message)
+	if s.host != nil {
+		_ = s.host.Event(pipeproto.EventWarning, pipeproto.WarningEvent{Message: message})
+	}
+}
+
+// console passes on what a vat printed.
+func (s *Supervisor) console(rec *record, source, level string, args []json.RawMessage) {
+	_ = s.host.Event(pipeproto.EventConsole, pipeproto.ConsoleEvent{
+		VatID: rec.ID, Name: rec.Name, Source: source, Level: level, Text: joinArgs(args, " "),
+	})
+}
+
+// sinkFor takes what a worker writes to its stdout and stderr; it is called
+// from the worker's own goroutines.
+func (s *Supervisor) sinkFor(rec *record) xsnap.LogSink {
+	vatID, name, host := rec.ID, rec.Name, s.host
+	return func(stream, line string) {
+		_ = host.Event(pipeproto.EventConsole, pipeproto.ConsoleEvent{
+			VatID: vatID, Name: name, Source: stream, Level: "info", Text: line,
+		})
+	}
+}
+
+// joinArgs renders console or testLog arguments: strings as they are, all else
+// as JSON.
+func joinArgs(args []json.RawMessage, sep string) string {
+	var out []byte
+	for i, arg := range args {
+		if i > 0 {
+			out = append(out, sep...)
+		}
+		var text string
+		if json.Unmarshal(arg, &text) == nil {
+			out = append(out, text...)
+			continue
+		}
+		out = append(out, arg...)
+	}
+	return string(out)
+}
