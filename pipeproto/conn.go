@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"sync"
 	"syscall"
 
@@ -56,6 +57,7 @@ type Conn struct {
 	readErr   error    // sticky: what made the reading side useless
 	bodies    *msgpack.Decoder
 	bodyBytes bytes.Reader
+	shapes    shapes
 
 	writeLock sync.Mutex // guards the rest
 	w         io.Writer
@@ -80,6 +82,7 @@ func NewConn(r io.Reader, w io.Writer, maxFrameBytes int) *Conn {
 		w:         w,
 		enc:       newEncoder(),
 		sendLimit: limit,
+		shapes:    shapes{},
 	}
 	c.bodies = msgpack.NewDecoder(&c.bodyBytes)
 	c.bodies.DisableAllocLimit(true) // checkMsgpack has held every length to the frame
@@ -379,6 +382,15 @@ type rawBody struct {
 
 func (b *rawBody) Decode(v any) error {
 	c := b.conn
+	t := reflect.TypeOf(v)
+	if t == nil || t.Kind() != reflect.Pointer || reflect.ValueOf(v).IsNil() {
+		return Errorf(CodeInternal, "cannot decode the %s %q into a %T: it must be a pointer", b.env.kind, b.env.msgType, v)
+	}
+	f := fitter{scanner: scanner{data: b.env.body}, shapes: c.shapes}
+	if m := f.fit(t.Elem()); m != nil {
+		return &Error{Code: CodeBadRequest, Place: m.place,
+			Message: fmt.Sprintf("the body of the %s %q does not fit: %s", b.env.kind, b.env.msgType, m.reason)}
+	}
 	c.bodyBytes.Reset(b.env.body)
 	c.bodies.Reset(&c.bodyBytes)
 	if err := c.bodies.Decode(v); err != nil {

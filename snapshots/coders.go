@@ -10,9 +10,11 @@ import (
 const (
 	// level is chosen by the measurements in docs/snapshots.md.
 	level = zstd.SpeedDefault
-	// windowBytes is how far back a file may refer, and so what a reader must
-	// hold of the content; larger files are refused.
+	// windowBytes is how far back a file of ours refers.
 	windowBytes = 4 << 20
+	// maxWindowBytes is what a reader is ready to hold of the content; files that
+	// ask for more are refused.
+	maxWindowBytes = 8 << 20
 	// encoderJobs 2 compresses beside the goroutine that writes, which hashes.
 	encoderJobs = 2
 )
@@ -70,7 +72,7 @@ func newDecoder() (*zstd.Decoder, error) {
 	dec, err := zstd.NewReader(nil,
 		zstd.WithDecoderConcurrency(1),
 		zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxWindow(windowBytes),
+		zstd.WithDecoderMaxWindow(maxWindowBytes),
 		zstd.WithDecoderMaxMemory(maxContentBytes))
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a snapshot decoder: %w", err)
