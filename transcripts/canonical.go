@@ -120,7 +120,7 @@ func (s *canonicalScanner) str() ([]byte, bool) {
 		case c < 0x20:
 			return nil, false
 		case c == '\\':
-			if s.at+1 >= len(s.text) || bytes.IndexByte([]byte(`"\bfnrt`), s.text[s.at+1]) < 0 {
+			if s.at+1 >= len(s.text) || !isShortEscape(s.text[s.at+1]) {
 				return nil, false
 			}
 			s.at += 2
@@ -129,4 +129,12 @@ func (s *canonicalScanner) str() ([]byte, bool) {
 		}
 	}
 	return nil, false
+}
+
+func isShortEscape(c byte) bool {
+	switch c {
+	case '"', '\\', 'b', 'f', 'n', 'r', 't':
+		return true
+	}
+	return false
 }

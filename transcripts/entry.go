@@ -181,19 +181,24 @@ func appendResult(b []byte, r Result) []byte {
 	return append(b, '}')
 }
 
+// itemJSON is the JSON form of an entry.
+type itemJSON struct {
+	D  json.RawMessage `json:"d"`
+	SC []Syscall       `json:"sc"`
+	R  resultJSON      `json:"r"`
+}
+
+type resultJSON struct {
+	Status   string `json:"status"`
+	Metering *struct {
+		Computrons *int64 `json:"computrons"`
+	} `json:"metering"`
+	SnapshotID string `json:"snapshotID"`
+}
+
 // Decode reads an item.
 func Decode(item string) (Entry, error) {
-	var raw struct {
-		D  json.RawMessage `json:"d"`
-		SC []Syscall       `json:"sc"`
-		R  struct {
-			Status   string `json:"status"`
-			Metering *struct {
-				Computrons *int64 `json:"computrons"`
-			} `json:"metering"`
-			SnapshotID string `json:"snapshotID"`
-		} `json:"r"`
-	}
+	var raw itemJSON
 	if err := json.Unmarshal([]byte(item), &raw); err != nil {
 		return Entry{}, fmt.Errorf("cannot decode a transcript item: %w", err)
 	}
