@@ -145,8 +145,10 @@ func (d *DB) Close() error {
 	if d.conn == nil {
 		return nil
 	}
-	err := d.dropOpenBlock()
-	return errors.Join(err, d.closeAll())
+	if d.broken != nil {
+		return d.closeAll() // SQLite ends the transaction itself
+	}
+	return errors.Join(d.dropOpenBlock(), d.closeAll())
 }
 
 func (d *DB) closeAll() error {
