@@ -36,10 +36,12 @@ type StartOptions struct {
 	// MeterLimit is the limit per command in computrons; 0 is none.
 	MeterLimit int64
 	// From is a heap snapshot, uncompressed; nil is a fresh machine, for which
-	// EvaluateImage comes next. An *os.File is handed to the worker as it
-	// stands (its offset moves; it may be closed once Start has returned). Any
-	// other reader is read by a goroutine until Ready or Close returns; its
-	// error at or before its end kills the worker and comes out of Ready.
+	// EvaluateImage comes next. The engine does not notice that the last bytes
+	// of a snapshot are missing or that some changed: From must be verified.
+	// An *os.File, verified before, is handed to the worker as it stands (its
+	// offset moves; it may be closed once Start has returned). Any other reader
+	// is read by a goroutine until Ready or Close returns, and may verify as it
+	// goes: its error kills the worker and comes out of Ready, even at its end.
 	From io.Reader
 	// Sink takes what the worker writes to stdout and stderr; nil drops it.
 	Sink   LogSink
@@ -86,7 +88,6 @@ func (s *Spawner) start(eng Engine, o StartOptions) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer p.closeChildEnds()
 	pidfd := -1
 	pid, err := s.spawn(argv, &syscall.ProcAttr{
 		Dir:   "/",
@@ -94,6 +95,8 @@ func (s *Spawner) start(eng Engine, o StartOptions) (*Worker, error) {
 		Files: p.child[:],
 		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &pidfd},
 	})
+	// At once: while this process holds them too, no pipe of a dead worker ends.
+	p.closeChildEnds()
 	if err != nil {
 		p.closeParentEnds()
 		return nil, err

@@ -1,0 +1,294 @@
+package xsnap
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sort"
+	"strings"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+
+	"vatworkerd/internal/testrig"
+)
+
+// TestMain also plays the scripted workers and the parent of
+// TestWorkerDiesWithParent: the test binary is started again under such names.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && strings.HasPrefix(os.Args[1], fakePrefix) {
+		// Not os.Exit: under the race detector that waits a second first.
+		syscall.Exit(playFake(strings.TrimPrefix(os.Args[1], fakePrefix)))
+	}
+	if len(os.Args) > 1 && os.Args[1] == parentArg {
+		os.Exit(playParent(os.Args[2:]))
+	}
+	os.Exit(runTests(m))
+}
+
+// sharedBaseDir saves most tests the building of a base snapshot.
+var sharedBaseDir string
+
+func runTests(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "xsnap-test-base")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	sharedBaseDir = dir
+	if code := m.Run(); code != 0 {
+		return code
+	}
+	return checkLeftovers()
+}
+
+func checkLeftovers() int {
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, "leftover goroutines:", err)
+		return 1
+	}
+	if err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil); !errors.Is(err, unix.ECHILD) {
+		fmt.Fprintln(os.Stderr, "leftover child processes:", err)
+		return 1
+	}
+	return 0
+}
+
+// rig holds what most tests on the real engine need.
+type rig struct {
+	t       testing.TB
+	spawner *Spawner
+	image   Image
+	base    *BaseCache
+}
+
+func newRig(t testing.TB) *rig {
+	t.Helper()
+	paths := testrig.Engine(t)
+	image, err := LoadImage(paths.Engine, paths.Lockdown, paths.Supervisor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spawner := newSpawner(t)
+	base, err := NewBaseCache(spawner, sharedBaseDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &rig{t: t, spawner: spawner, image: image, base: base}
+}
+
+// withEmptyCache gives the rig a base snapshot cache of its own.
+func (r *rig) withEmptyCache() *rig {
+	r.t.Helper()
+	base, err := NewBaseCache(r.spawner, r.t.TempDir())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.base = base
+	return r
+}
+
+func newSpawner(t testing.TB) *Spawner {
+	t.Helper()
+	s, err := NewSpawner()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// start starts a worker with o completed, to be closed when the test ends.
+func (r *rig) start(o StartOptions) *Worker {
+	r.t.Helper()
+	return startWorker(r.t, r.spawner, r.image.Engine, o)
+}
+
+func startWorker(t testing.TB, s *Spawner, eng Engine, o StartOptions) *Worker {
+	t.Helper()
+	if o.Name == "" {
+		o.Name = "v1:trial"
+	}
+	if o.Sink == nil {
+		o.Sink = func(stream, line string) { t.Logf("%s: %s", stream, line) }
+	}
+	o.CPU = -1
+	w, err := s.Start(eng, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.Close() })
+	return w
+}
+
+// fromBase starts a worker on the base snapshot.
+func (r *rig) fromBase() *Worker {
+	r.t.Helper()
+	f, err := r.base.Open(r.image)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer f.Close()
+	w := r.start(StartOptions{From: f, MeterLimit: DefaultMeterLimit})
+	if err := w.Ready(); err != nil {
+		r.t.Fatal(err)
+	}
+	return w
+}
+
+// vat starts the trial vat on the base snapshot.
+func (r *rig) vat(k *fakeKernel) *Worker {
+	r.t.Helper()
+	w := r.fromBase()
+	startVat(r.t, w, k, trialBundle(r.t))
+	return w
+}
+
+func startVat(t testing.TB, w *Worker, k *fakeKernel, bundle []byte) {
+	t.Helper()
+	if _, err := w.SetBundle("v1", bundle, nil, k); err != nil {
+		t.Fatal(err)
+	}
+	mustDeliver(t, w, k, startVatDelivery)
+}
+
+func trialBundle(t testing.TB) []byte {
+	t.Helper()
+	source, err := os.ReadFile("testdata/trial.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Comments may not come before the expression: the worker parenthesises it.
+	text := string(source)
+	text = text[strings.Index(text, "_filePrefix"):]
+	bundle, err := json.Marshal(map[string]string{"moduleFormat": "getExport", "source": text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bundle
+}
+
+const (
+	startVatDelivery = `["startVat",{"body":"#\"#undefined\"","slots":[]}]`
+	boydDelivery     = `["bringOutYourDead"]`
+)
+
+// message is a delivery of method(args…) to the vat's root, result to p-60.
+func message(method string, args ...any) string {
+	if args == nil {
+		args = []any{}
+	}
+	body, err := json.Marshal([]any{method, args})
+	if err != nil {
+		panic(err)
+	}
+	delivery, err := json.Marshal([]any{"message", "o+0", map[string]any{
+		"methargs": map[string]any{"body": "#" + string(body), "slots": []string{}},
+		"result":   "p-60",
+	}})
+	if err != nil {
+		panic(err)
+	}
+	return string(delivery)
+}
+
+func mustDeliver(t testing.TB, w *Worker, k *fakeKernel, delivery string) Meter {
+	t.Helper()
+	res, err := w.Deliver(json.RawMessage(delivery), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Status != StatusOK || res.Meter == nil || res.WorkerGone {
+		t.Fatalf("delivery %s ended with %+v", delivery, res)
+	}
+	return *res.Meter
+}
+
+// fakeKernel answers syscalls from a map and remembers everything.
+type fakeKernel struct {
+	store    map[string]string
+	syscalls []string
+	console  []string
+	testLog  []string
+	// intercept, if set, sees each syscall first.
+	intercept func(n int, vso json.RawMessage) error
+}
+
+func newFakeKernel() *fakeKernel { return &fakeKernel{store: map[string]string{}} }
+
+func (k *fakeKernel) Syscall(vso json.RawMessage) (json.RawMessage, error) {
+	k.syscalls = append(k.syscalls, string(vso))
+	if k.intercept != nil {
+		if err := k.intercept(len(k.syscalls), vso); err != nil {
+			return nil, err
+		}
+	}
+	var args []any
+	if err := json.Unmarshal(vso, &args); err != nil {
+		return nil, err
+	}
+	switch args[0] {
+	case "vatstoreGet":
+		if value, ok := k.store[args[1].(string)]; ok {
+			return json.Marshal([]any{"ok", value})
+		}
+	case "vatstoreSet":
+		k.store[args[1].(string)] = args[2].(string)
+	case "vatstoreDelete":
+		delete(k.store, args[1].(string))
+	case "vatstoreGetNextKey":
+		return json.Marshal([]any{"ok", k.nextKey(args[1].(string))})
+	}
+	return json.RawMessage(`["ok",null]`), nil
+}
+
+func (k *fakeKernel) nextKey(prior string) any {
+	keys := make([]string, 0, len(k.store))
+	for key := range k.store {
+		keys = append(keys, key)
+	}
+	sort.Strings(keys)
+	if i := sort.SearchStrings(keys, prior+"\x00"); i < len(keys) {
+		return keys[i]
+	}
+	return nil
+}
+
+func (k *fakeKernel) Console(source, level string, args []json.RawMessage) {
+	k.console = append(k.console, fmt.Sprintf("%s %s %s", source, level, args))
+}
+
+func (k *fakeKernel) TestLog(args []json.RawMessage) {
+	k.testLog = append(k.testLog, fmt.Sprintf("%s", args))
+}
+
+// lastResolve is the last resolution the vat made.
+func (k *fakeKernel) lastResolve() string {
+	for i := len(k.syscalls) - 1; i >= 0; i-- {
+		if strings.HasPrefix(k.syscalls[i], `["resolve"`) {
+			return k.syscalls[i]
+		}
+	}
+	return ""
+}
+
+func lockThread(t testing.TB) {
+	runtime.LockOSThread()
+	t.Cleanup(runtime.UnlockOSThread)
+}
+
+func wantSignal(t testing.TB, err error, want syscall.Signal) {
+	t.Helper()
+	var exit *ExitError
+	if !errors.As(err, &exit) {
+		t.Fatalf("got %v, want an *ExitError", err)
+	}
+	if exit.Signal != want || exit.Code != -1 || exit.VatFault() {
+		t.Fatalf("got %#v, want signal %v and no vat fault", exit, want)
+	}
+}
