@@ -1,10 +1,18 @@
 package pipeproto
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
 	"testing"
+
+	"go.uber.org/goleak"
 )
 
 // pair is two connections over real pipes.
@@ -135,5 +143,394 @@ func TestPeerGone(t *testing.T) {
 	}
 	if err := host.Call(ReqRun, &Run{}, nil, nil); !errors.As(err, &gone) {
 		t.Errorf("a second call: %v", err)
+	}
+}
+
+func TestMain(m *testing.M) {
+	if os.Getenv("PIPEPROTO_TEST_CHILD") != "" {
+		os.Exit(childMain())
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// childMain is the daemon's end in another process: run calls back twice a crank.
+func childMain() int {
+	conn := NewConn(os.NewFile(3, "in"), os.NewFile(4, "out"), 0)
+	err := ServeHello(conn, func(h Hello) (HelloReply, error) { return HelloReply{Peer: "child", Height: h.Height}, nil })
+	if err == nil {
+		err = conn.Serve(funcs{request: func(msgType string, body Body) (any, error) { return childRun(conn, msgType, body) }})
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func childRun(conn *Conn, msgType string, body Body) (any, error) {
+	if msgType != ReqRun {
+		return nil, UnknownType(msgType)
+	}
+	var run Run
+	if err := body.Decode(&run); err != nil {
+		return nil, err
+	}
+	var reply RunReply
+	for range run.MaxCranks {
+		var turn TurnReply
+		if err := conn.Call(ReqTurn, &Turn{VatID: "v1"}, &turn, nil); err != nil {
+			return nil, err
+		}
+		var verdict Verdict
+		if err := conn.Call(ReqDelivered, &Delivered{Last: true, Syscalls: [][]byte{turn.Delivery}}, &verdict, nil); err != nil {
+			return nil, err
+		}
+		if err := conn.Event(EventTick, &ProgressEvent{Done: reply.Cranks}); err != nil {
+			return nil, err
+		}
+		reply.Cranks++
+	}
+	return &reply, nil
+}
+
+func TestTwoProcesses(t *testing.T) {
+	hostReads, childWrites := pipe(t)
+	childReads, hostWrites := pipe(t)
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), "PIPEPROTO_TEST_CHILD=1")
+	child.ExtraFiles = []*os.File{childReads, childWrites}
+	child.Stderr = os.Stderr
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	childReads.Close()
+	childWrites.Close()
+	defer hostReads.Close()
+	conn := NewConn(hostReads, hostWrites, 0)
+	turns, verdicts, ticks := 0, 0, 0
+	host := funcs{
+		request: func(msgType string, body Body) (any, error) {
+			if msgType == ReqTurn {
+				turns++
+				return &TurnReply{Delivery: bytes.Repeat([]byte{7}, 100_000)}, nil
+			}
+			var d Delivered
+			if err := body.Decode(&d); err != nil || len(d.Syscalls) != 1 || len(d.Syscalls[0]) != 100_000 {
+				return nil, fmt.Errorf("%d syscalls, %w", len(d.Syscalls), err)
+			}
+			verdicts++
+			return &Verdict{Commit: true}, nil
+		},
+		event: func(string, Body) { ticks++ },
+	}
+	if reply, err := DialHello(conn, Hello{Height: 8}, host); err != nil || reply.Height != 8 {
+		t.Fatalf("hello: %+v, %v", reply, err)
+	}
+	var reply RunReply
+	if err := conn.Call(ReqRun, &Run{MaxCranks: 20}, &reply, host); err != nil {
+		t.Fatal(err)
+	}
+	if reply.Cranks != 20 || turns != 20 || verdicts != 20 || ticks != 20 {
+		t.Errorf("%d cranks, %d turns, %d verdicts, %d ticks; want 20 of each", reply.Cranks, turns, verdicts, ticks)
+	}
+	hostWrites.Close()
+	if err := child.Wait(); err != nil {
+		t.Errorf("the child did not end well: %v", err)
+	}
+	var gone *ClosedError
+	if err := conn.Call(ReqStatus, nil, nil, nil); !errors.As(err, &gone) {
+		t.Errorf("calling a child that is gone: %v", err)
+	}
+}
+
+func TestEventsFromOtherGoroutines(t *testing.T) {
+	host, daemon, closeHost, _ := pair(t, 0)
+	const goroutines, each = 4, 200
+	var all sync.WaitGroup
+	wait := serving(daemon, funcs{request: func(string, Body) (any, error) {
+		for g := range goroutines {
+			all.Go(func() {
+				for i := range each {
+					if err := daemon.Event(EventTick, &ProgressEvent{What: fmt.Sprint(g), Done: int64(i)}); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		for range 50 {
+			if err := daemon.Call(ReqTurn, &Turn{}, &TurnReply{}, nil); err != nil {
+				return nil, err
+			}
+		}
+		all.Wait()
+		return &RunReply{}, nil
+	}})
+	next := map[string]int64{}
+	err := host.Call(ReqRun, &Run{}, nil, funcs{
+		request: func(string, Body) (any, error) { return &TurnReply{}, nil },
+		event: func(_ string, body Body) {
+			var e ProgressEvent
+			if err := body.Decode(&e); err != nil || e.Done != next[e.What] {
+				t.Errorf("event %+v, want number %d (%v)", e, next[e.What], err)
+			}
+			next[e.What]++
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for g, n := range next {
+		if n != each {
+			t.Errorf("%d events of goroutine %s, want %d", n, g, each)
+		}
+	}
+	closeHost()
+	if err := wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What breaks the rules is told to the peer, which gets it as its own fault.
+func TestBrokenFramesAreAnswered(t *testing.T) {
+	reply := func(id int) []byte { return framed(packed(t, 2, id, "run", nil)) }
+	for name, c := range map[string]struct {
+		stream []byte
+		want   string
+	}{
+		"oversize":          {[]byte{0x7f, 0, 0, 0}, "over the limit"},
+		"no msgpack":        {framed([]byte{0xc1}), "begins no value"},
+		"reply to nothing":  {reply(1), "no request is open"},
+		"request id repeat": {append(framed(packed(t, 1, 3, "x", nil)), framed(packed(t, 1, 3, "x", nil))...), "ids must rise"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hostReads, daemonWrites := pipe(t)
+			daemonReads, hostWrites := pipe(t)
+			defer hostReads.Close()
+			defer daemonReads.Close()
+			daemon := NewConn(daemonReads, daemonWrites, 0)
+			if _, err := hostWrites.Write(c.stream); err != nil {
+				t.Fatal(err)
+			}
+			hostWrites.Close()
+			err := daemon.Serve(funcs{})
+			daemonWrites.Close()
+			var broken *FrameError
+			if !errors.As(err, &broken) || broken.FromPeer || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("Serve: %v", err)
+			}
+			if err := daemon.Call(ReqTurn, nil, nil, nil); !errors.As(err, &broken) {
+				t.Errorf("a broken connection goes on: %v", err)
+			}
+			told := NewConn(hostReads, io.Discard, 0)
+			var last error
+			for last == nil {
+				var env envelope
+				if env, last = told.receive(); last == nil && env.id == 0 {
+					last = told.answer(env, 0, "", nil)
+				}
+			}
+			if !errors.As(last, &broken) || !broken.FromPeer || !strings.Contains(last.Error(), c.want) {
+				t.Errorf("the peer hears: %v", last)
+			}
+		})
+	}
+}
+
+// A Call holds what it gets to the rules too.
+func TestWrongAnswers(t *testing.T) {
+	for name, c := range map[string]struct {
+		frames [][]byte
+		want   string
+	}{
+		"unknown id":    {[][]byte{packed(t, 2, 9, "run", nil)}, "innermost open request is 1"},
+		"unknown error": {[][]byte{packed(t, 3, 9, "run", Error{})}, "innermost open request is 1"},
+		"other type":    {[][]byte{packed(t, 2, 1, "status", nil)}, `type "run"`},
+		"no error":      {[][]byte{packed(t, 3, 1, "run", 5)}, "no error"},
+		"cut short":     {nil, "middle of a frame"},
+		"closes":        {[][]byte{packed(t, 3, 0, "", Error{Code: CodeBadRequest, Message: "odd bytes"})}, "odd bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stream := []byte{0, 0}
+			if c.frames != nil {
+				stream = nil
+			}
+			for _, f := range c.frames {
+				stream = append(stream, framed(f)...)
+			}
+			conn := NewConn(bytes.NewReader(stream), io.Discard, 0)
+			err := conn.Call(ReqRun, nil, nil, nil)
+			var broken *FrameError
+			if !errors.As(err, &broken) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want a *FrameError with %q", err, c.want)
+			}
+		})
+	}
+}
+
+// A reply out of order — to the outer request while the inner is open — is refused.
+func TestRepliesAreLastInFirstOut(t *testing.T) {
+	stream := append(framed(packed(t, 1, 1, "turn", nil)), framed(packed(t, 2, 1, "run", nil))...)
+	conn := NewConn(bytes.NewReader(stream), io.Discard, 0)
+	var inner error
+	err := conn.Call(ReqRun, nil, nil, funcs{request: func(string, Body) (any, error) {
+		inner = conn.Call(ReqStatus, nil, nil, nil)
+		return nil, inner
+	}})
+	var broken *FrameError
+	if !errors.As(inner, &broken) || !errors.As(err, &broken) || !strings.Contains(err.Error(), "innermost open request is 2") {
+		t.Errorf("inner %v, outer %v", inner, err)
+	}
+}
+
+func TestTooLargeToSend(t *testing.T) {
+	host, daemon, closeHost, _ := pair(t, MinFrameBytes)
+	wait := serving(daemon, funcs{request: func(msgType string, _ Body) (any, error) {
+		if msgType == ReqStatus {
+			return &Status{Panic: strings.Repeat("x", MinFrameBytes)}, nil
+		}
+		if msgType == ReqVat {
+			return nil, &Error{Code: CodeIO, Message: strings.Repeat("é", MinFrameBytes), Hint: strings.Repeat("h", MinFrameBytes)}
+		}
+		return &Empty{}, nil
+	}})
+	var broken *FrameError
+	if err := host.Call(ReqAddBundle, &AddBundle{Data: make([]byte, MinFrameBytes)}, nil, nil); !errors.As(err, &broken) {
+		t.Errorf("too large a request: %v", err)
+	}
+	var e *Error
+	if err := host.Call(ReqStatus, nil, nil, nil); !errors.As(err, &e) || !strings.Contains(e.Message, "over the limit") {
+		t.Errorf("too large a reply: %v", err)
+	}
+	if err := host.Call(ReqVat, nil, nil, nil); !errors.As(err, &e) || e.Code != CodeIO || !strings.HasSuffix(e.Message, "é …") {
+		t.Errorf("too large an error: %v", err)
+	}
+	if err := host.Call(ReqRun, nil, nil, nil); err != nil {
+		t.Errorf("the connection does not go on: %v", err)
+	}
+	closeHost()
+	if err := wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Two ends that call each other without end are stopped, and recover.
+func TestDepthIsBounded(t *testing.T) {
+	host, daemon, closeHost, _ := pair(t, 0)
+	deepest := 0
+	var ping func(c *Conn, depth int) Handler
+	ping = func(c *Conn, depth int) Handler {
+		return funcs{request: func(string, Body) (any, error) {
+			deepest = max(deepest, depth)
+			return nil, c.Call("ping", nil, nil, ping(c, depth+1))
+		}}
+	}
+	wait := serving(daemon, ping(daemon, 1))
+	for range 2 {
+		err := host.Call("ping", nil, nil, ping(host, 1))
+		var e *Error
+		if !errors.As(err, &e) || e.Code != CodeRefused {
+			t.Errorf("got %v, want code %s", err, CodeRefused)
+		}
+	}
+	if deepest > MaxDepth {
+		t.Errorf("%d deep, the bound is %d", deepest, MaxDepth)
+	}
+	closeHost()
+	if err := wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A peer that refuses a frame and closes says why, even to who is still writing.
+func TestReasonOfAClosedPipe(t *testing.T) {
+	hostReads, daemonWrites := pipe(t)
+	daemonReads, hostWrites := pipe(t)
+	defer hostReads.Close()
+	defer hostWrites.Close()
+	daemon := NewConn(daemonReads, daemonWrites, 5000)
+	host := NewConn(hostReads, hostWrites, 0)
+	done := make(chan error, 1)
+	go func() {
+		done <- daemon.Serve(funcs{})
+		daemonReads.Close()
+		daemonWrites.Close()
+	}()
+	err := host.Call(ReqAddBundle, &AddBundle{Data: make([]byte, 10<<20)}, nil, nil)
+	var broken *FrameError
+	if !errors.As(err, &broken) || !broken.FromPeer || !strings.Contains(err.Error(), "over the limit of 5000") {
+		t.Errorf("got %v", err)
+	}
+	if err := <-done; !errors.As(err, &broken) {
+		t.Errorf("Serve: %v", err)
+	}
+}
+
+func TestErrorOf(t *testing.T) {
+	if ErrorOf(nil) != nil {
+		t.Error("nil is an error")
+	}
+	inner := &Error{Code: CodeHeld, Message: "m", Hint: "h", Place: "p"}
+	for _, c := range []struct {
+		err        error
+		code, hint string
+	}{
+		{inner, CodeHeld, "h"},
+		{fmt.Errorf("cannot send: %w", inner), CodeHeld, "h"},
+		{&os.PathError{Op: "write", Path: "/x", Err: syscall.ENOSPC}, CodeNoSpace, ""},
+		{&os.PathError{Op: "write", Path: "/x", Err: syscall.EIO}, CodeIO, ""},
+		{frameErrorf("odd"), CodeBadRequest, ""},
+		{&ClosedError{During: "run", Err: io.EOF}, CodeExited, ""},
+		{errors.New("what"), CodeInternal, ""},
+	} {
+		got := ErrorOf(c.err)
+		if got.Code != c.code || got.Hint != c.hint || got.Error() != c.err.Error() {
+			t.Errorf("ErrorOf(%v) = %+v", c.err, got)
+		}
+	}
+}
+
+func BenchmarkRoundTrip(b *testing.B) {
+	host, daemon, closeHost, _ := pair(b, 0)
+	wait := serving(daemon, funcs{request: func(_ string, body Body) (any, error) {
+		var d Delivered
+		if err := body.Decode(&d); err != nil {
+			return nil, err
+		}
+		return &Verdict{Commit: true}, nil
+	}})
+	req := &Delivered{VatID: "v12", Purpose: PurposeItem, Status: StatusOK, Computrons: 1234567, Last: true,
+		Syscalls: [][]byte{bytes.Repeat([]byte("s"), 200), bytes.Repeat([]byte("t"), 300)}}
+	b.ReportAllocs()
+	for b.Loop() {
+		var v Verdict
+		if err := host.Call(ReqDelivered, req, &v, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	closeHost()
+	if err := wait(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkCodec is the round trip without the pipe and the goroutines.
+func BenchmarkCodec(b *testing.B) {
+	req := &Delivered{VatID: "v12", Syscalls: [][]byte{bytes.Repeat([]byte("s"), 200)}}
+	enc, conn := newEncoder(), NewConn(nil, nil, 0)
+	b.ReportAllocs()
+	for b.Loop() {
+		frame, err := enc.frame(envelope{kind: kindRequest, id: 1, msgType: ReqDelivered}, req, DefaultMaxFrameBytes)
+		if err != nil {
+			b.Fatal(err)
+		}
+		env, err := decodeEnvelope(frame[headerBytes:])
+		if err != nil {
+			b.Fatal(err)
+		}
+		var d Delivered
+		if err := (&rawBody{conn: conn, env: env}).Decode(&d); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
