@@ -1,0 +1,125 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"vatworkerd/xsnap"
+)
+
+// enginePaths are the files of a worker image.
+type enginePaths struct {
+	engine, lockdown, supervisor string
+}
+
+// findEngine resolves --engine, or the default places, to existing files.
+func (a *app) findEngine() (enginePaths, error) {
+	if a.engine != "" {
+		return engineAt(a.engine)
+	}
+	var tried []string
+	for _, dir := range defaultEngineDirs() {
+		if _, err := os.Stat(filepath.Join(dir, "xsnap-worker")); err == nil {
+			return engineAt(dir)
+		}
+		tried = append(tried, dir)
+	}
+	return enginePaths{}, usageError("cannot find an xsnap engine: looked in %s", strings.Join(tried, " and ")).
+		hint("run `make engine`, or name one with --engine")
+}
+
+func defaultEngineDirs() []string {
+	var dirs []string
+	if exe, err := os.Executable(); err == nil {
+		if real, err := filepath.EvalSymlinks(exe); err == nil {
+			exe = real
+		}
+		dirs = append(dirs, filepath.Join(filepath.Dir(exe), "..", "build", "engine"))
+	}
+	if home := os.Getenv("VATWORKERD_HOME"); home != "" {
+		dirs = append(dirs, filepath.Join(home, "build", "engine"))
+	}
+	return dirs
+}
+
+// engineAt takes a binary or a directory; the bundles lie beside the binary.
+func engineAt(path string) (enginePaths, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return enginePaths{}, missingEngineFile("engine", path, err)
+	}
+	p := enginePaths{engine: path}
+	dir := filepath.Dir(path)
+	if info.IsDir() {
+		dir = path
+		p.engine = filepath.Join(dir, "xsnap-worker")
+	}
+	p.lockdown = filepath.Join(dir, "lockdown.bundle")
+	p.supervisor = filepath.Join(dir, "supervisor.bundle")
+	return p, p.check()
+}
+
+func (p enginePaths) check() error {
+	for _, file := range []struct{ what, path string }{
+		{"engine", p.engine}, {"lockdown bundle", p.lockdown}, {"supervisor bundle", p.supervisor},
+	} {
+		if _, err := os.Stat(file.path); err != nil {
+			return missingEngineFile(file.what, file.path, err)
+		}
+	}
+	return nil
+}
+
+func missingEngineFile(what, path string, err error) error {
+	return usageError("cannot use the %s: %v", what, err).at(path).
+		hint("run `make engine`, or name an xsnap-worker with lockdown.bundle and supervisor.bundle beside it")
+}
+
+func (p enginePaths) load() (xsnap.Image, error) {
+	image, err := xsnap.LoadImage(p.engine, p.lockdown, p.supervisor)
+	if err != nil {
+		return image, usageError("%v", err).hint("run `make engine` to build it anew")
+	}
+	return image, nil
+}
+
+// parseCPU reads --cpu: the CPU to share, or -1 for none.
+func parseCPU(text string) (int, error) {
+	var allowed unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
+		return -1, usageError("cannot read this process's CPUs: %v", err)
+	}
+	switch text {
+	case "off":
+		return -1, nil
+	case "auto":
+		return lastCPU(allowed), nil
+	}
+	cpu, err := strconv.Atoi(text)
+	if err != nil || cpu < 0 {
+		return -1, usageError("cannot use --cpu %q: it is auto, off, or a CPU's number", text)
+	}
+	if !allowed.IsSet(cpu) {
+		return -1, usageError("cannot use --cpu %d: this process may not run there; %d CPUs are usable", cpu, allowed.Count())
+	}
+	return cpu, nil
+}
+
+// lastCPU is where the least else runs; with one CPU there is nothing to choose.
+func lastCPU(allowed unix.CPUSet) int {
+	if runtime.NumCPU() < 2 {
+		return -1
+	}
+	last := -1
+	for cpu := range len(allowed) * 64 {
+		if allowed.IsSet(cpu) {
+			last = cpu
+		}
+	}
+	return last
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// app is one invocation of the program: its streams and global flags.
+type app struct {
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+
+	db        string
+	engine    string
+	cache     string
+	maxOnline int
+	cpu       string
+	json      bool
+	logLevel  string
+	logJSON   bool
+	color     string
+}
+
+// execute runs the command line and returns the exit code.
+func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	root := a.rootCommand()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.Execute()
+	return a.report(err, args)
+}
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "vatworkerd",
+		Short: "Keep JavaScript vats alive on a handful of xsnap workers",
+		Long: "vatworkerd runs JavaScript vats on xsnap workers: it brings them online on demand, takes\n" +
+			"heap snapshots, records every delivery, and suspends, upgrades and restarts them.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          noCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError("%v", err).hint("%s --help lists the flags", cmd.CommandPath())
+	})
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.db, "db", os.Getenv("VATWORKERD_DB"), "directory of the database (environment: VATWORKERD_DB)")
+	flags.StringVar(&a.engine, "engine", "", "xsnap-worker binary, or a directory with it and its bundles (default: ../build/engine beside this program, or $VATWORKERD_HOME/build/engine)")
+	flags.StringVar(&a.cache, "cache", os.Getenv("VATWORKERD_CACHE"), "directory for base snapshots (environment: VATWORKERD_CACHE; default: inside the database)")
+	flags.IntVar(&a.maxOnline, "max-online", 50, "how many vats may have a worker at a time")
+	flags.StringVar(&a.cpu, "cpu", "auto", "CPU that deliveries and workers share: auto, off, or a number")
+	flags.BoolVar(&a.json, "json", false, "print one JSON document on stdout and nothing else")
+	flags.StringVar(&a.logLevel, "log-level", "warn", "how much to log on stderr: trace, debug, info, warn, error, off")
+	flags.BoolVar(&a.logJSON, "log-json", false, "log JSON lines")
+	flags.StringVar(&a.color, "color", "auto", "colours: auto (on a terminal), always, never")
+	root.AddCommand(a.commands()...)
+	return root
+}
+
+// noCommand refuses arguments that are no command, by name.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	e := usageError("unknown command %q for %q", args[0], cmd.CommandPath())
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return e.hint("did you mean %q?", near[0])
+	}
+	return e.hint("%s --help lists the commands", cmd.CommandPath())
+}
+
+func (a *app) commands() []*cobra.Command {
+	return []*cobra.Command{a.serveCommand(), a.versionCommand()}
+}

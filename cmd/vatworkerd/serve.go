@@ -1,0 +1,150 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"vatworkerd/pipeproto"
+	"vatworkerd/supervisor"
+)
+
+// The descriptors on which a kernel host speaks with its child.
+const (
+	fdRequests = 3
+	fdReplies  = 4
+)
+
+func (a *app) serveCommand() *cobra.Command {
+	var lockdown, supervisorBundle string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve a kernel host over pipes on descriptors 3 and 4",
+		Long: "serve is what a kernel host starts as its child. It reads requests from descriptor 3 and\n" +
+			"writes replies and its own requests to descriptor 4 (docs/protocol.md). It ends when the\n" +
+			"host closes the pipe, and every worker ends with it.",
+		Args: noArguments,
+	}
+	cmd.Flags().StringVar(&lockdown, "lockdown", "", "lockdown bundle (default: lockdown.bundle beside the engine)")
+	cmd.Flags().StringVar(&supervisorBundle, "supervisor", "", "supervisor bundle (default: supervisor.bundle beside the engine)")
+	cmd.RunE = func(*cobra.Command, []string) error {
+		return a.serve(lockdown, supervisorBundle)
+	}
+	return cmd
+}
+
+func (a *app) serve(lockdown, supervisorBundle string) error {
+	requests, replies, err := hostPipes()
+	if err != nil {
+		return err
+	}
+	opts, err := a.supervisorOptions(lockdown, supervisorBundle)
+	if err != nil {
+		return tellHost(requests, replies, err)
+	}
+	// Ctrl-C reaches the whole process group; it is the host that decides.
+	// Notify, not Ignore: workers would inherit an ignored signal.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGHUP)
+	return supervisor.Serve(requests, replies, opts)
+}
+
+func (a *app) supervisorOptions(lockdown, supervisorBundle string) (supervisor.Options, error) {
+	var opts supervisor.Options
+	if a.db == "" {
+		return opts, usageError("cannot serve: --db is needed")
+	}
+	paths, err := a.servedEngine(lockdown, supervisorBundle)
+	if err != nil {
+		return opts, err
+	}
+	if opts.Image, err = paths.load(); err != nil {
+		return opts, err
+	}
+	if opts.CPU, err = parseCPU(a.cpu); err != nil {
+		return opts, err
+	}
+	if a.maxOnline < 1 {
+		return opts, usageError("cannot use --max-online %d: it must be at least 1", a.maxOnline)
+	}
+	opts.Dir, opts.CacheDir, opts.MaxOnline = a.db, a.cache, a.maxOnline
+	opts.Logger, err = a.logger("vatworkerd")
+	return opts, err
+}
+
+// servedEngine takes the bundles named apart, so that they need not lie beside
+// the engine.
+func (a *app) servedEngine(lockdown, supervisorBundle string) (enginePaths, error) {
+	if a.engine != "" && lockdown != "" && supervisorBundle != "" {
+		p := enginePaths{engine: a.engine, lockdown: lockdown, supervisor: supervisorBundle}
+		return p, p.check()
+	}
+	p, err := a.findEngine()
+	if err != nil {
+		return p, err
+	}
+	if lockdown != "" {
+		p.lockdown = lockdown
+	}
+	if supervisorBundle != "" {
+		p.supervisor = supervisorBundle
+	}
+	return p, p.check()
+}
+
+// hostPipes takes the two inherited descriptors, which must be pipes of the
+// right direction.
+func hostPipes() (requests, replies *os.File, err error) {
+	if err := checkPipe(fdRequests, unix.O_WRONLY); err != nil {
+		return nil, nil, err
+	}
+	if err := checkPipe(fdReplies, unix.O_RDONLY); err != nil {
+		return nil, nil, err
+	}
+	return os.NewFile(fdRequests, "requests of the host"), os.NewFile(fdReplies, "replies to the host"), nil
+}
+
+// checkPipe refuses a descriptor that is no pipe or socket, or is only open
+// the wrong way.
+func checkPipe(fd int, wrongWay int) error {
+	var stat unix.Stat_t
+	refuse := func(why string) error {
+		return usageError("cannot serve: descriptor %d %s", fd, why).
+			hint("serve is started by a kernel host with pipes on descriptors 3 (requests) and 4 (replies); to run vats yourself use `vatworkerd run CONFIG`")
+	}
+	if err := unix.Fstat(fd, &stat); err != nil {
+		return refuse("is not open")
+	}
+	if kind := stat.Mode & unix.S_IFMT; kind != unix.S_IFIFO && kind != unix.S_IFSOCK {
+		return refuse("is no pipe")
+	}
+	mode, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err != nil {
+		return refuse(fmt.Sprintf("cannot be examined: %v", err))
+	}
+	if mode&unix.O_ACCMODE == wrongWay {
+		return refuse("is the wrong end of a pipe")
+	}
+	unix.CloseOnExec(fd)
+	return nil
+}
+
+// tellHost answers the host's hello with the error that keeps this process
+// from serving, so that it reaches the user at the host's end as well.
+func tellHost(requests, replies *os.File, why error) error {
+	conn := pipeproto.NewConn(requests, replies, pipeproto.DefaultMaxFrameBytes)
+	refused := failureOf(why).told
+	_ = pipeproto.ServeHello(conn, func(pipeproto.Hello) (pipeproto.HelloReply, error) {
+		return pipeproto.HelloReply{}, &refused
+	})
+	return why
+}
+
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError("%s takes no arguments, but was given %q", cmd.CommandPath(), args[0])
+	}
+	return nil
+}
