@@ -41,7 +41,8 @@ func (e *ExitError) Error() string {
 }
 
 // VatFault reports whether the vat itself caused the exit. Only these three
-// codes are the same on every node; any other end says nothing about the vat.
+// codes are the same on every node; any other end says nothing about the vat,
+// and neither does any end outside of SetBundle and Deliver.
 func (e *ExitError) VatFault() bool { return e.VatFaultText() != "" }
 
 // VatFaultText is the problem text the JavaScript system reports for a vat

@@ -16,7 +16,8 @@ const snapshotChunkBytes = 256 << 10
 // Snapshot writes the worker's heap to dst, uncompressed, and returns its size
 // in bytes. It is called between deliveries; the engine collects garbage first.
 // The bytes are worth nothing unless the error is nil. If dst fails, the worker
-// can go on; any other error means that it is gone or going.
+// can go on; any other error means that it is gone or going. Another goroutine
+// writes to dst, but never after Snapshot has returned.
 func (w *Worker) Snapshot(dst io.Writer) (size int64, err error) {
 	if w.broken != nil {
 		return 0, w.broken

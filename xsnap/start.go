@@ -137,6 +137,7 @@ func newWorker(s *Spawner, pid, pidfd int, p *plumbing, o StartOptions) *Worker 
 		repliesFD:  p.replies,
 		save:       p.save,
 		closeGrace: o.Limits.CloseGrace,
+		loading:    o.From != nil,
 		allCPU:     s.allCPU,
 	}
 	if w.closeGrace <= 0 {

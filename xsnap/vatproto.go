@@ -36,19 +36,23 @@ type DeliveryResult struct {
 	WorkerGone bool
 }
 
-// Pieces of the messages, and the answers to upcalls that have no result. The
-// answers become ArrayBuffers in the vat's heap, so their length matters.
+// Pieces of the messages, and the answers to upcalls that have no result; all
+// are only read. The answers become ArrayBuffers in the vat's heap, so their
+// length matters.
 var (
-	msgSetBundle     = []byte(`?["setBundle",`)
-	msgDeliver       = []byte(`?["deliver",`)
-	msgComma         = []byte(`,`)
-	msgEnd           = []byte(`]`)
-	msgNoOptions     = []byte(`{}`)
-	replyOK          = []byte(`["ok",null,null]`)
-	answerPrefix     = []byte(`/`)
-	answerConsole    = []byte(`/["ok"]`)
-	answerTestLog    = []byte(`/["OK"]`)
-	syscallPrefix    = []byte(`["syscall",`)
+	msgSetBundle  = []byte(`?["setBundle",`)
+	msgDeliver    = []byte(`?["deliver",`)
+	msgComma      = []byte(`,`)
+	msgEnd        = []byte(`]`)
+	msgNoOptions  = []byte(`{}`)
+	replyOK       = []byte(`["ok",null,null]`)
+	answerPrefix  = []byte(`/`)
+	answerConsole = []byte(`/["ok"]`)
+	answerTestLog = []byte(`/["OK"]`)
+	syscallPrefix = []byte(`["syscall",`)
+)
+
+const (
 	tagSyscall       = "syscall"
 	tagConsole       = "sourcedConsole"
 	tagTestLog       = "testLog"
@@ -84,7 +88,7 @@ func (w *Worker) SetBundle(vatID string, bundleJSON []byte, liveSlotsOptions jso
 
 // Deliver runs one delivery (a VatDeliveryObject, sent as it is) to its end. A
 // vat that fails is a result, not an error; see DeliveryResult. After an error
-// other than a *ProtocolError without cause the process is gone or going.
+// the Worker is to be closed: its heap is not what a transcript says.
 func (w *Worker) Deliver(delivery json.RawMessage, h Handler) (DeliveryResult, error) {
 	const op = "deliver"
 	reply, meter, err := w.command(op, h, msgDeliver, delivery, msgEnd)

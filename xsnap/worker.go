@@ -29,7 +29,8 @@ type Worker struct {
 	replies   *frameReader
 	repliesFD rawFD
 	save      *os.File
-	load      *load // nil once loaded, or if there was nothing to load
+	loading   bool  // from a snapshot, until Ready
+	load      *load // nil once loaded, or if there was nothing to pump
 	broken    error // why no further command is possible
 	closed    bool
 }
@@ -56,19 +57,28 @@ func (w *Worker) Kill() { w.proc.kill() }
 // is killed and the error is a *LoadError.
 func (w *Worker) Ready() error {
 	_, _, err := w.command("ready", nil, []byte("R"))
-	if w.load == nil {
+	if !w.loading {
 		return err
 	}
-	if err == nil {
-		err = w.load.finish()
-	} else if cause := w.load.failure(); cause != nil {
-		err = cause
+	if w.load != nil {
+		err = w.loadResult(err)
 	}
-	if err == nil {
-		w.load = nil
-		return nil
+	if err != nil {
+		return w.fail(&LoadError{Name: w.name, Err: err})
 	}
-	return w.fail(&LoadError{Name: w.name, Err: err})
+	w.loading, w.load = false, nil
+	return nil
+}
+
+// loadResult prefers the source's error: it is why the worker was killed.
+func (w *Worker) loadResult(err error) error {
+	if err == nil {
+		return w.load.finish()
+	}
+	if cause := w.load.failure(); cause != nil {
+		return cause
+	}
+	return err
 }
 
 // Evaluate runs code in the start compartment. Code that throws is a
@@ -145,8 +155,11 @@ func (w *Worker) ioFailed(op string, err error) error {
 		if !w.waitExit() {
 			return w.protocolBroken(op, "it closed its pipe but goes on running", nil, nil)
 		}
-		w.broken = w.exitError()
-		return w.broken
+		exit := w.exitError()
+		// Not wrapped: a later command never ran, so it must not look as if
+		// the vat had failed in it.
+		w.broken = fmt.Errorf("worker is gone since an earlier command: %v", exit)
+		return exit
 	case errors.As(err, &frame):
 		return w.protocolBroken(op, "malformed message", nil, err)
 	}
