@@ -120,7 +120,7 @@ func (c *crank) record(rec *record, run ranDelivery) error {
 	}
 	u.Deliveries++
 	u.Computrons += run.computrons
-	if u.Allowance != nil {
+	if u.Allowance != nil && metered(run) {
 		left := max(0, *u.Allowance-run.computrons)
 		u.Allowance = &left
 	}

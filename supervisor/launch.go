@@ -41,39 +41,33 @@ func (s *Supervisor) bundleOf(rec *record) ([]byte, error) {
 // launchWith is launchFresh with the bundle at hand; it does not touch the
 // store and may run beside the supervisor's goroutine.
 func (s *Supervisor) launchWith(rec *record, image xsnap.Image, bundle []byte) (*worker, error) {
-	base, err := s.bases.Open(image)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open the base snapshot of image %s: %w", image.ID(), err)
-	}
-	defer base.Close()
-	w, err := s.launch(rec, image, base)
+	started, err := s.starter.fresh(image, s.startOptions(rec))
 	if err != nil {
 		return nil, err
 	}
-	if _, err := w.process.SetBundle(rec.ID, bundle, s.liveSlotsOptions(rec), setupHandler{}); err != nil {
-		w.kill()
+	if _, err := started.SetBundle(rec.ID, bundle, s.liveSlotsOptions(rec), setupHandler{}); err != nil {
+		started.Kill()
 		return nil, err
 	}
-	return w, nil
+	return &worker{vatID: rec.ID, name: rec.Name, process: started}, nil
 }
 
-// launch starts a worker from a heap and waits until it is ready.
-func (s *Supervisor) launch(rec *record, image xsnap.Image, heap io.Reader) (*worker, error) {
-	opts := xsnap.StartOptions{
-		Name: rec.ID + ":" + rec.Name, From: heap, Sink: s.sinkFor(rec), Limits: s.limits, CPU: s.cpu,
-	}
-	if !rec.Options.Unmetered {
-		opts.MeterLimit = meterLimit
-	}
-	process, err := s.spawner.Start(image.Engine, opts)
+// launchFrom starts a worker from a heap snapshot's uncompressed bytes; like
+// launchWith it may run beside the supervisor's goroutine.
+func (s *Supervisor) launchFrom(rec *record, image xsnap.Image, heap io.Reader) (*worker, error) {
+	started, err := s.starter.fromHeap(image, s.startOptions(rec), heap)
 	if err != nil {
 		return nil, err
 	}
-	if err := process.Ready(); err != nil {
-		process.Kill()
-		return nil, err
+	return &worker{vatID: rec.ID, name: rec.Name, process: started}, nil
+}
+
+func (s *Supervisor) startOptions(rec *record) xsnap.StartOptions {
+	o := xsnap.StartOptions{Name: rec.ID + ":" + rec.Name, Sink: s.sinkFor(rec), Limits: s.limits, CPU: s.cpu}
+	if !rec.Options.Unmetered {
+		o.MeterLimit = meterLimit
 	}
-	return &worker{vatID: rec.ID, name: rec.Name, process: process}, nil
+	return o
 }
 
 // setupHandler serves a worker that has no reason to call up: during setBundle

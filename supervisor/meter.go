@@ -9,8 +9,16 @@ import (
 // overrunReason is the reason a vat over its allowance is paused with.
 const overrunReason = "meter overrun: the allowance is used up; refill it and resume the vat"
 
+// metered tells whether a delivery counts against the allowance. As in the
+// JavaScript kernel, bringOutYourDead does not: the kernel asked for it.
+func metered(run ranDelivery) bool { return run.entry.Kind() != "bringOutYourDead" }
+
 // overruns tells whether a delivery used more than the vat's allowance has left.
+// A delivery that failed is judged by its failure alone.
 func (c *crank) overruns(rec *record, run ranDelivery) (bool, error) {
+	if !metered(run) || run.status != pipeproto.StatusOK {
+		return false, nil
+	}
 	u, err := c.usage(rec.ID)
 	if err != nil || u.Allowance == nil {
 		return false, err

@@ -120,7 +120,7 @@ func (s *Supervisor) launchFromSnapshot(rec *record, image xsnap.Image, hash str
 		return nil, err
 	}
 	defer heap.Close()
-	return s.launch(rec, image, heap)
+	return s.launchFrom(rec, image, heap)
 }
 
 // watch sees each replayed delivery; nil watches nothing.

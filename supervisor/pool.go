@@ -4,14 +4,13 @@ import (
 	"container/list"
 
 	"vatworkerd/pipeproto"
-	"vatworkerd/xsnap"
 )
 
 // worker is a vat's process while the vat is online.
 type worker struct {
 	vatID   string
 	name    string
-	process *xsnap.Worker
+	process process
 }
 
 func (w *worker) close() { _ = w.process.Close() } // the process is gone either way

@@ -128,7 +128,7 @@ func (s *Supervisor) saveHeap(rec *record, image xsnap.Image, w *worker) (snapsh
 	}
 	ready := make(chan launched, 1)
 	go func() {
-		next, err := s.launch(rec, image, heap)
+		next, err := s.launchFrom(rec, image, heap)
 		_ = heap.CloseWithError(err) // a worker that takes no more must not stop the save
 		ready <- launched{next, err}
 	}()

@@ -34,6 +34,19 @@ type Options struct {
 	Logger    hclog.Logger
 	// StoreFault is the store's fault hook, for tests.
 	StoreFault func(op string) error
+	// starter replaces the real engines, for tests.
+	starter starter
+}
+
+func (o Options) newStarter() (starter, error) {
+	if o.starter != nil {
+		return o.starter, nil
+	}
+	cache := o.CacheDir
+	if cache == "" {
+		cache = filepath.Join(o.Dir, baseDir)
+	}
+	return newRealStarter(cache)
 }
 
 // Host is the kernel host a supervisor calls back and tells events.
@@ -55,8 +68,7 @@ type Supervisor struct {
 	table     [numEvents][numStates]cell
 	db        *store.DB
 	snapshots *snapshots.Dir
-	spawner   *xsnap.Spawner
-	bases     *xsnap.BaseCache
+	starter   starter
 	pool      *pool
 	image     xsnap.Image
 	images    map[string]xsnap.Image // loaded and verified, by ID
@@ -105,14 +117,7 @@ func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
 	if s.snapshots, err = snapshots.OpenDir(filepath.Join(opts.Dir, snapshotDir)); err != nil {
 		return err
 	}
-	if s.spawner, err = xsnap.NewSpawner(); err != nil {
-		return err
-	}
-	cache := opts.CacheDir
-	if cache == "" {
-		cache = filepath.Join(opts.Dir, baseDir)
-	}
-	if s.bases, err = xsnap.NewBaseCache(s.spawner, cache); err != nil {
+	if s.starter, err = opts.newStarter(); err != nil {
 		return err
 	}
 	if err := s.loadConfig(); err != nil {
@@ -128,8 +133,8 @@ func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
 // Close ends every worker and drops an open block.
 func (s *Supervisor) Close() error {
 	s.pool.closeAll()
-	if s.spawner != nil {
-		s.spawner.Close()
+	if s.starter != nil {
+		s.starter.close()
 	}
 	if s.db == nil {
 		return nil

@@ -1,0 +1,153 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"syscall"
+
+	"vatworkerd/xsnap"
+)
+
+// fakeStarter starts workers without an engine: tiny vats in Go whose whole
+// heap is a JSON object. They exist for the faults and the numbers of steps
+// that real engines cannot be made to show in a test's time; everything they
+// are used for also runs on real ones elsewhere.
+type fakeStarter struct {
+	mu     sync.Mutex // guards the rest: the supervisor starts from several goroutines
+	deaths int        // how many of the next deliveries find their worker dead
+	live   int
+}
+
+func fakeImage(name string) xsnap.Image {
+	return xsnap.Image{Engine: xsnap.Engine{Path: name, SHA256: name}}
+}
+
+func (f *fakeStarter) close() {}
+
+func (f *fakeStarter) start() *fakeProcess {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.live++
+	return &fakeProcess{starter: f}
+}
+
+func (f *fakeStarter) fresh(xsnap.Image, xsnap.StartOptions) (process, error) { return f.start(), nil }
+
+func (f *fakeStarter) fromHeap(_ xsnap.Image, _ xsnap.StartOptions, heap io.Reader) (process, error) {
+	text, err := io.ReadAll(heap)
+	if err != nil {
+		return nil, err
+	}
+	p := f.start()
+	return p, json.Unmarshal(text, &p.heap)
+}
+
+// dies takes one death from the plan.
+func (f *fakeStarter) dies() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.deaths == 0 {
+		return false
+	}
+	f.deaths--
+	return true
+}
+
+// fakeHeap is what a fake vat forgets between incarnations.
+type fakeHeap struct {
+	Bundle    string
+	Ephemeral int
+}
+
+type fakeProcess struct {
+	starter *fakeStarter
+	heap    fakeHeap
+	gone    bool
+}
+
+func (p *fakeProcess) SetBundle(_ string, bundle []byte, _ json.RawMessage, _ xsnap.Handler) (xsnap.Meter, error) {
+	p.heap.Bundle = string(bundle)
+	return xsnap.Meter{}, nil
+}
+
+func (p *fakeProcess) Snapshot(dst io.Writer) (int64, error) {
+	text, err := json.Marshal(p.heap)
+	if err != nil {
+		return 0, err
+	}
+	n, err := dst.Write(text)
+	return int64(n), err
+}
+
+func (p *fakeProcess) end() {
+	if p.gone {
+		return
+	}
+	p.gone = true
+	p.starter.mu.Lock()
+	p.starter.live--
+	p.starter.mu.Unlock()
+}
+func (p *fakeProcess) Close() error { p.end(); return nil }
+func (p *fakeProcess) Kill()        { p.end() }
+
+// Deliver runs startVat, bringOutYourDead and messages named after what they do.
+func (p *fakeProcess) Deliver(delivery json.RawMessage, h xsnap.Handler) (xsnap.DeliveryResult, error) {
+	if p.gone {
+		return xsnap.DeliveryResult{}, errors.New("delivery to a worker that is gone")
+	}
+	if p.starter.dies() {
+		p.end()
+		return xsnap.DeliveryResult{}, &xsnap.ExitError{Name: "fake", Signal: syscall.SIGKILL}
+	}
+	var d []json.RawMessage
+	if err := json.Unmarshal(delivery, &d); err != nil {
+		return xsnap.DeliveryResult{}, err
+	}
+	compute := int64(10 + p.heap.Ephemeral)
+	switch string(d[0]) {
+	case `"startVat"`:
+		if strings.Contains(p.heap.Bundle, "bad") {
+			return p.result("vat code does not start", compute), nil
+		}
+		return p.bump(h, "starts", compute)
+	case `"bringOutYourDead"`:
+		return p.result("", compute), nil
+	}
+	switch methodOf(delivery) {
+	case "fail":
+		_, err := h.Syscall(json.RawMessage(`["vatstoreSet","lost","yes"]`))
+		return p.result("the vat failed", compute), err
+	case "limit":
+		p.end()
+		return xsnap.DeliveryResult{Status: xsnap.StatusError, Problem: "Compute meter exceeded", WorkerGone: true}, nil
+	case "burn":
+		return p.bump(h, "count", compute+1000)
+	}
+	return p.bump(h, "count", compute)
+}
+
+// bump adds one to a durable number and to the ephemeral one.
+func (p *fakeProcess) bump(h xsnap.Handler, key string, compute int64) (xsnap.DeliveryResult, error) {
+	p.heap.Ephemeral++
+	reply, err := h.Syscall(fmt.Appendf(nil, `["vatstoreGet",%q]`, key))
+	if err != nil {
+		return xsnap.DeliveryResult{}, err
+	}
+	var n int
+	_, _ = fmt.Sscanf(string(reply), `["ok","%d"]`, &n)
+	_, err = h.Syscall(fmt.Appendf(nil, `["vatstoreSet",%q,"%d"]`, key, n+1))
+	return p.result("", compute), err
+}
+
+func (p *fakeProcess) result(problem string, compute int64) xsnap.DeliveryResult {
+	r := xsnap.DeliveryResult{Status: xsnap.StatusOK, Meter: &xsnap.Meter{Compute: compute}}
+	if problem != "" {
+		r.Status, r.Problem = xsnap.StatusError, problem
+	}
+	return r
+}

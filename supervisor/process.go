@@ -1,0 +1,71 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"vatworkerd/xsnap"
+)
+
+// process is a worker process as the supervisor uses it: *xsnap.Worker.
+type process interface {
+	SetBundle(vatID string, bundle []byte, liveSlotsOptions json.RawMessage, h xsnap.Handler) (xsnap.Meter, error)
+	Deliver(delivery json.RawMessage, h xsnap.Handler) (xsnap.DeliveryResult, error)
+	Snapshot(dst io.Writer) (size int64, err error)
+	Close() error
+	Kill()
+}
+
+// starter starts worker processes and waits until they are ready. It is used
+// by several goroutines at once.
+type starter interface {
+	// fresh starts from the image's base snapshot.
+	fresh(image xsnap.Image, o xsnap.StartOptions) (process, error)
+	// fromHeap starts from a heap snapshot's uncompressed bytes.
+	fromHeap(image xsnap.Image, o xsnap.StartOptions, heap io.Reader) (process, error)
+	close()
+}
+
+// realStarter starts real engines.
+type realStarter struct {
+	spawner *xsnap.Spawner
+	bases   *xsnap.BaseCache
+}
+
+func newRealStarter(cacheDir string) (starter, error) {
+	spawner, err := xsnap.NewSpawner()
+	if err != nil {
+		return nil, err
+	}
+	bases, err := xsnap.NewBaseCache(spawner, cacheDir)
+	if err != nil {
+		spawner.Close()
+		return nil, err
+	}
+	return &realStarter{spawner: spawner, bases: bases}, nil
+}
+
+func (r *realStarter) fresh(image xsnap.Image, o xsnap.StartOptions) (process, error) {
+	base, err := r.bases.Open(image)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the base snapshot of image %s: %w", image.ID(), err)
+	}
+	defer base.Close()
+	return r.fromHeap(image, o, base)
+}
+
+func (r *realStarter) fromHeap(image xsnap.Image, o xsnap.StartOptions, heap io.Reader) (process, error) {
+	o.From = heap
+	w, err := r.spawner.Start(image.Engine, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.Ready(); err != nil {
+		w.Kill()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (r *realStarter) close() { r.spawner.Close() }
