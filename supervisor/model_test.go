@@ -3,6 +3,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -401,7 +402,8 @@ func TestLivesFollowTheModel(t *testing.T) {
 
 func newFakeRig(t *testing.T, fake *fakeStarter, maxOnline int) *rig {
 	return newRig(t, func(o *Options) {
-		o.Image, o.MaxOnline, o.starter, o.CacheDir = fakeImage("engine0"), maxOnline, fake, t.TempDir()
+		o.Image, o.MaxOnline, o.starter = fakeImage("engine0"), maxOnline, fake
+		o.Dir = fastDir(t)
 	})
 }
 
@@ -420,4 +422,15 @@ func (r *rig) createFake(vatID string, bad bool, options pipeproto.VatOptions) {
 	r.must(err)
 	r.admins[vatID] = reply.Admin
 	r.must(r.s.enqueue(pipeproto.Enqueue{Items: []pipeproto.Item{{VatID: vatID, Priority: pipeproto.PriorityMessage, Start: true}}}))
+}
+
+// fastDir is a directory in memory where the machine has one: tests with fake
+// workers do thousands of blocks, and what a sync costs is not their subject.
+func fastDir(t *testing.T) string {
+	dir, err := os.MkdirTemp("/dev/shm", "vatworkerd-test-*")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
