@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
-
-	"go.uber.org/goleak"
 )
 
 // pair is two connections over real pipes.
@@ -143,103 +140,6 @@ func TestPeerGone(t *testing.T) {
 	}
 	if err := host.Call(ReqRun, &Run{}, nil, nil); !errors.As(err, &gone) {
 		t.Errorf("a second call: %v", err)
-	}
-}
-
-func TestMain(m *testing.M) {
-	if os.Getenv("PIPEPROTO_TEST_CHILD") != "" {
-		os.Exit(childMain())
-	}
-	goleak.VerifyTestMain(m)
-}
-
-// childMain is the daemon's end in another process: run calls back twice a crank.
-func childMain() int {
-	conn := NewConn(os.NewFile(3, "in"), os.NewFile(4, "out"), 0)
-	err := ServeHello(conn, func(h Hello) (HelloReply, error) { return HelloReply{Peer: "child", Height: h.Height}, nil })
-	if err == nil {
-		err = conn.Serve(funcs{request: func(msgType string, body Body) (any, error) { return childRun(conn, msgType, body) }})
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
-}
-
-func childRun(conn *Conn, msgType string, body Body) (any, error) {
-	if msgType != ReqRun {
-		return nil, UnknownType(msgType)
-	}
-	var run Run
-	if err := body.Decode(&run); err != nil {
-		return nil, err
-	}
-	var reply RunReply
-	for range run.MaxCranks {
-		var turn TurnReply
-		if err := conn.Call(ReqTurn, &Turn{VatID: "v1"}, &turn, nil); err != nil {
-			return nil, err
-		}
-		var verdict Verdict
-		if err := conn.Call(ReqDelivered, &Delivered{Last: true, Syscalls: [][]byte{turn.Delivery}}, &verdict, nil); err != nil {
-			return nil, err
-		}
-		if err := conn.Event(EventTick, &ProgressEvent{Done: reply.Cranks}); err != nil {
-			return nil, err
-		}
-		reply.Cranks++
-	}
-	return &reply, nil
-}
-
-func TestTwoProcesses(t *testing.T) {
-	hostReads, childWrites := pipe(t)
-	childReads, hostWrites := pipe(t)
-	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), "PIPEPROTO_TEST_CHILD=1")
-	child.ExtraFiles = []*os.File{childReads, childWrites}
-	child.Stderr = os.Stderr
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	childReads.Close()
-	childWrites.Close()
-	defer hostReads.Close()
-	conn := NewConn(hostReads, hostWrites, 0)
-	turns, verdicts, ticks := 0, 0, 0
-	host := funcs{
-		request: func(msgType string, body Body) (any, error) {
-			if msgType == ReqTurn {
-				turns++
-				return &TurnReply{Delivery: bytes.Repeat([]byte{7}, 100_000)}, nil
-			}
-			var d Delivered
-			if err := body.Decode(&d); err != nil || len(d.Syscalls) != 1 || len(d.Syscalls[0]) != 100_000 {
-				return nil, fmt.Errorf("%d syscalls, %w", len(d.Syscalls), err)
-			}
-			verdicts++
-			return &Verdict{Commit: true}, nil
-		},
-		event: func(string, Body) { ticks++ },
-	}
-	if reply, err := DialHello(conn, Hello{Height: 8}, host); err != nil || reply.Height != 8 {
-		t.Fatalf("hello: %+v, %v", reply, err)
-	}
-	var reply RunReply
-	if err := conn.Call(ReqRun, &Run{MaxCranks: 20}, &reply, host); err != nil {
-		t.Fatal(err)
-	}
-	if reply.Cranks != 20 || turns != 20 || verdicts != 20 || ticks != 20 {
-		t.Errorf("%d cranks, %d turns, %d verdicts, %d ticks; want 20 of each", reply.Cranks, turns, verdicts, ticks)
-	}
-	hostWrites.Close()
-	if err := child.Wait(); err != nil {
-		t.Errorf("the child did not end well: %v", err)
-	}
-	var gone *ClosedError
-	if err := conn.Call(ReqStatus, nil, nil, nil); !errors.As(err, &gone) {
-		t.Errorf("calling a child that is gone: %v", err)
 	}
 }
 
@@ -486,51 +386,6 @@ func TestErrorOf(t *testing.T) {
 		got := ErrorOf(c.err)
 		if got.Code != c.code || got.Hint != c.hint || got.Error() != c.err.Error() {
 			t.Errorf("ErrorOf(%v) = %+v", c.err, got)
-		}
-	}
-}
-
-func BenchmarkRoundTrip(b *testing.B) {
-	host, daemon, closeHost, _ := pair(b, 0)
-	wait := serving(daemon, funcs{request: func(_ string, body Body) (any, error) {
-		var d Delivered
-		if err := body.Decode(&d); err != nil {
-			return nil, err
-		}
-		return &Verdict{Commit: true}, nil
-	}})
-	req := &Delivered{VatID: "v12", Purpose: PurposeItem, Status: StatusOK, Computrons: 1234567, Last: true,
-		Syscalls: [][]byte{bytes.Repeat([]byte("s"), 200), bytes.Repeat([]byte("t"), 300)}}
-	b.ReportAllocs()
-	for b.Loop() {
-		var v Verdict
-		if err := host.Call(ReqDelivered, req, &v, nil); err != nil {
-			b.Fatal(err)
-		}
-	}
-	closeHost()
-	if err := wait(); err != nil {
-		b.Fatal(err)
-	}
-}
-
-// BenchmarkCodec is the round trip without the pipe and the goroutines.
-func BenchmarkCodec(b *testing.B) {
-	req := &Delivered{VatID: "v12", Syscalls: [][]byte{bytes.Repeat([]byte("s"), 200)}}
-	enc, conn := newEncoder(), NewConn(nil, nil, 0)
-	b.ReportAllocs()
-	for b.Loop() {
-		frame, err := enc.frame(envelope{kind: kindRequest, id: 1, msgType: ReqDelivered}, req, DefaultMaxFrameBytes)
-		if err != nil {
-			b.Fatal(err)
-		}
-		env, err := decodeEnvelope(frame[headerBytes:])
-		if err != nil {
-			b.Fatal(err)
-		}
-		var d Delivered
-		if err := (&rawBody{conn: conn, env: env}).Decode(&d); err != nil {
-			b.Fatal(err)
 		}
 	}
 }

@@ -52,10 +52,19 @@ func (m *misfit) within(step string) *misfit {
 	return m
 }
 
+// Elements of arrays may take this much memory once decoded: an empty map of one
+// byte can become a struct of hundreds. The factor leaves honest bodies free,
+// down to arrays of empty strings.
+const (
+	spareMemory  = 16 << 20
+	memoryFactor = 16
+)
+
 // fitter compares checked msgpack bytes with types.
 type fitter struct {
 	scanner
 	shapes shapes
+	memory int // bytes the elements of arrays take so far
 }
 
 // fit moves over one value and tells whether it fits t. nil fits everything: it
@@ -115,6 +124,10 @@ func (f *fitter) fitSlice(t reflect.Type) *misfit {
 	sh, err := f.head()
 	if isArray := code >= 0x90 && code <= 0x9f || code == 0xdc || code == 0xdd; err != nil || !isArray {
 		return misfitf("it must be an array")
+	}
+	f.memory += sh.array * int(t.Elem().Size())
+	if f.memory > spareMemory+memoryFactor*len(f.data) {
+		return misfitf("its %d elements would take too much memory for a body of %d bytes", sh.array, len(f.data))
 	}
 	for i := range sh.array {
 		if m := f.fit(t.Elem()); m != nil {

@@ -253,3 +253,30 @@ func FuzzEnvelope(f *testing.F) {
 }
 
 func reflectElem(v any) reflect.Type { return reflect.TypeOf(v).Elem() }
+
+// Many empty elements must not become many large structs.
+func TestHostileCountsAllocateLittle(t *testing.T) {
+	elements := func(key string, each byte) envelope {
+		frame := append([]byte{0x94, 1, 1, 0xa1, 'x', 0x81, 0xa0 + byte(len(key))}, key...)
+		frame = append(frame, 0xdd)
+		frame = binary.BigEndian.AppendUint32(frame, MaxElements)
+		frame = append(frame, bytes.Repeat([]byte{each}, MaxElements)...)
+		env, err := decodeEnvelope(frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return env
+	}
+	conn := NewConn(nil, nil, 0)
+	var e *Error
+	var err error
+	env := elements("vats", 0x80)
+	got := allocated(func() { err = (&rawBody{conn: conn, env: env}).Decode(&Status{}) })
+	if !errors.As(err, &e) || e.Place != "vats" || !strings.Contains(e.Message, "too much memory") || got > 1<<20 {
+		t.Errorf("%d bytes allocated, %v", got, err)
+	}
+	var d Delivered
+	if err := (&rawBody{conn: conn, env: elements("testLog", 0xa0)}).Decode(&d); err != nil || len(d.TestLog) != MaxElements {
+		t.Errorf("empty strings, which are honest: %d, %v", len(d.TestLog), err)
+	}
+}
