@@ -91,12 +91,15 @@ func (c *crank) clean(task cleanup, budget int64) (int64, bool, error) {
 	if !finished || c.tx.Err() != nil {
 		return n, false, c.tx.Err()
 	}
-	spans, finished, err := transcripts.Delete(c.tx, task.VatID, int(max(0, budget-n)))
+	if n >= budget {
+		return n, false, nil
+	}
+	spans, finished, err := transcripts.Delete(c.tx, task.VatID, int(budget-n))
 	n += int64(spans)
-	if err != nil || !finished {
+	if err != nil || !finished || n >= budget {
 		return n, false, err
 	}
-	rows, finished, err := snapshots.ForgetVat(c.tx, task.VatID, int(max(0, budget-n)))
+	rows, finished, err := snapshots.ForgetVat(c.tx, task.VatID, int(budget-n))
 	c.after(func() { c.s.sweepSnapshots = true })
 	return n + int64(rows), finished, err
 }
