@@ -1,0 +1,84 @@
+# vatworkerd: everything is built, run and checked from here. `make help` lists the targets.
+
+ifneq ($(firstword $(sort 4.0 $(MAKE_VERSION))),4.0)
+$(error make $(MAKE_VERSION) is too old; install GNU make 4.0 or newer)
+endif
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+TEST_TIMEOUT := 14m
+BENCH ?= .
+PKG ?= ./...
+DEMO_DB := build/demo
+
+BUNDLE_SOURCES := $(wildcard testdata/bundles/*.js)
+
+# need: stops with one line that names what is missing. Evaluated when a recipe starts.
+need = $(if $(1),$(eval MISSING := $(shell sh tools/need.sh $(1)))$(if $(MISSING),$(error $(MISSING))))
+
+.PHONY: help
+help: ## list the targets
+	@echo 'Targets of vatworkerd:'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Checked before anything long begins.
+.PHONY: prerequisites
+prerequisites:
+	$(call need,linux bash sha256sum go node npm cc)
+
+.PHONY: npm
+npm:
+	$(call need,linux bash sha256sum node npm)
+	@tools/npm.sh
+
+.PHONY: engine
+engine: npm ## build the stock xsnap-worker and its bundles into build/engine
+	$(call need,cc)
+	@tools/engine.sh release build/engine
+
+.PHONY: engine-debug
+engine-debug: npm ## build a second engine (debug flags) into build/engine-debug, for tests of engine changes
+	$(call need,cc)
+	@tools/engine.sh debug build/engine-debug
+
+.PHONY: bundles
+bundles: npm ## bundle the vats of testdata/bundles into build/bundles
+	@node tools/bundle.mjs --all build/bundles $(BUNDLE_SOURCES)
+
+.PHONY: build
+build: ## build bin/vatworkerd
+	$(call need,linux go cc)
+	@echo 'build: bin/vatworkerd' >&2
+	@go build -o bin/vatworkerd ./cmd/vatworkerd
+
+.PHONY: demo
+demo: prerequisites engine build ## build all, then run the demo vats and show what happens
+	@rm -rf $(DEMO_DB)
+	@bin/vatworkerd run testdata/demo/config.json --db $(DEMO_DB) --max-online 3
+	@echo 'The vats are kept in $(DEMO_DB). Try: bin/vatworkerd send --db $(DEMO_DB) alice balance'
+
+.PHONY: test
+test: prerequisites engine engine-debug bundles build ## run all tests on real workers, race detector on
+	@echo 'test: go test -race $(PKG)' >&2
+	@go test -race -timeout $(TEST_TIMEOUT) $(PKG)
+
+.PHONY: lint
+lint: ## gofmt, go vet, staticcheck
+	$(call need,linux go cc)
+	@echo 'lint: gofmt' >&2
+	@bad=$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l); \
+	if [ -n "$$bad" ]; then echo "lint: gofmt would change:"; echo "$$bad"; exit 1; fi
+	@echo 'lint: go vet' >&2
+	@go vet ./...
+	@echo 'lint: staticcheck' >&2
+	@go run $(STATICCHECK) ./...
+
+.PHONY: bench
+bench: prerequisites engine bundles build ## run the benchmarks (BENCH=pattern PKG=./dir)
+	@go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m $(PKG)
+
+.PHONY: clean
+clean: ## remove build/ and bin/ (the cache of engines outside the clone stays)
+	@rm -rf build bin

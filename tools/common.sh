@@ -1,0 +1,39 @@
+# Sourced by the build scripts: where things are, and how they report.
+# shellcheck shell=bash
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+NPM_DIR=$ROOT/build/npm
+LOCK=$ROOT/xsnap/npm/package-lock.json
+
+# fail MESSAGE: one line on stderr, exit 1.
+fail() {
+	printf '%s: %s\n' "$WHAT" "$1" >&2
+	exit 1
+}
+
+# progress MESSAGE: one line on stderr, so that stdout stays the program's own.
+progress() {
+	printf '%s: %s\n' "$WHAT" "$1" >&2
+}
+
+# run_logged LOG COMMAND...: quiet unless it fails; then the log's end and its place.
+run_logged() {
+	local log=$1
+	shift
+	"$@" >"$log" 2>&1 && return
+	tail -n 25 "$log" >&2
+	fail "cannot finish: $1 failed; the whole log is $log"
+}
+
+# cache_dir: prints where results are kept between clones; build/cache where
+# there is no usable home.
+cache_dir() {
+	local dir=${VATWORKERD_CACHE:-}
+	if [ -z "$dir" ] && [ -n "${XDG_CACHE_HOME:-}" ]; then dir=$XDG_CACHE_HOME/vatworkerd; fi
+	if [ -z "$dir" ] && [ -n "${HOME:-}" ]; then dir=$HOME/.cache/vatworkerd; fi
+	if [ -z "$dir" ] || ! mkdir -p "$dir" 2>/dev/null || [ ! -w "$dir" ]; then
+		dir=$ROOT/build/cache
+		mkdir -p "$dir"
+	fi
+	printf '%s\n' "$dir"
+}
