@@ -186,3 +186,12 @@ func Referenced(q Querier) (map[string]bool, error) {
 	}
 	return hashes, nil
 }
+
+// IsReferenced tells whether any vat starts from the snapshot of this hash.
+func IsReferenced(q Querier, hash string) (bool, error) {
+	_, ok, err := q.QueryRow("SELECT 1 FROM snapshots WHERE hash = ? AND inUse = 1 LIMIT 1", hash)
+	if err != nil {
+		return false, fmt.Errorf("cannot tell whether snapshot %s is in use: %w", hash, err)
+	}
+	return ok, nil
+}

@@ -35,6 +35,7 @@ CREATE TABLE undo (
   PRIMARY KEY (tbl, k0, k1)) WITHOUT ROWID;
 CREATE TABLE prepared (one INTEGER PRIMARY KEY CHECK (one = 1), height INTEGER NOT NULL);
 CREATE TABLE local (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX snapshotsInUse ON snapshots (hash) WHERE inUse = 1;
 `,
 }
 

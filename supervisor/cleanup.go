@@ -100,7 +100,6 @@ func (c *crank) clean(task cleanup, budget int64) (int64, bool, error) {
 		return n, false, err
 	}
 	rows, finished, err := snapshots.ForgetVat(c.tx, task.VatID, int(budget-n))
-	c.after(func() { c.s.sweepSnapshots = true })
 	return n + int64(rows), finished, err
 }
 

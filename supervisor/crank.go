@@ -21,7 +21,7 @@ type crank struct {
 	tx       *store.Crank
 	counts   *counts
 	unitOpen bool   // the host keeps an open unit for this crank
-	digest   []byte // the host's digest, once its unit is closed
+	digest   []byte // the host's digests, one after the other, of its closed units
 	ran      []string
 	started  map[string]*worker // workers of incarnations this crank starts
 	onCommit []func()
@@ -109,7 +109,7 @@ func (c *crank) closeUnit() error {
 		return err
 	}
 	c.unitOpen = false
-	c.digest = verdict.Digest
+	c.digest = append(c.digest, verdict.Digest...)
 	return c.enqueue(verdict.Enqueue)
 }
 

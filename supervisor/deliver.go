@@ -89,7 +89,7 @@ func (c *crank) report(rec *record, run ranDelivery, purpose string, last bool) 
 	}
 	if last {
 		c.unitOpen = false
-		c.digest = verdict.Digest
+		c.digest = append(c.digest, verdict.Digest...)
 	}
 	return verdict, nil
 }

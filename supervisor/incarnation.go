@@ -101,11 +101,13 @@ func (c *crank) endIncarnation(rec *record, ch change) error {
 	if err != nil {
 		return err
 	}
+	if err := c.dropSnapshot(rec.ID); err != nil {
+		return err
+	}
 	if err := snapshots.StopUsing(c.tx, rec.ID); err != nil {
 		return err
 	}
 	rec.LastEnd = ch.endReason
-	c.after(func() { c.s.sweepSnapshots = true })
 	return c.addCleanup(cleanup{Kind: cleanupTruncate, VatID: rec.ID, Before: span.StartPos})
 }
 

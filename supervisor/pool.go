@@ -21,13 +21,14 @@ func (w *worker) kill()  { w.process.Kill() }
 // the supervisor's goroutine.
 type pool struct {
 	max    int
+	cpu    int // where workers in the pool run; -1 = anywhere
 	byVat  map[string]*list.Element
 	recent *list.List // of *worker, most recently used in front
 	onOut  func(w *worker, why string)
 }
 
-func newPool(max int, onOut func(w *worker, why string)) *pool {
-	return &pool{max: max, byVat: map[string]*list.Element{}, recent: list.New(), onOut: onOut}
+func newPool(max, cpu int, onOut func(w *worker, why string)) *pool {
+	return &pool{max: max, cpu: cpu, byVat: map[string]*list.Element{}, recent: list.New(), onOut: onOut}
 }
 
 func (p *pool) size() int { return p.recent.Len() }
@@ -56,6 +57,12 @@ func (p *pool) makeRoom(n int) {
 
 // adopt puts a worker into the pool; a former one of the same vat is closed.
 func (p *pool) adopt(vatID string, w *worker) {
+	if p.cpu >= 0 {
+		// A worker and the thread that delivers to it never run at the same
+		// time; on one CPU a round trip costs no wake-up of another. A worker
+		// that cannot be pinned is only slower.
+		_ = w.process.PinTo(p.cpu)
+	}
 	if elem := p.byVat[vatID]; elem != nil {
 		elem.Value.(*worker).close()
 		elem.Value = w

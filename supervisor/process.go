@@ -13,6 +13,9 @@ type process interface {
 	SetBundle(vatID string, bundle []byte, liveSlotsOptions json.RawMessage, h xsnap.Handler) (xsnap.Meter, error)
 	Deliver(delivery json.RawMessage, h xsnap.Handler) (xsnap.DeliveryResult, error)
 	Snapshot(dst io.Writer) (size int64, err error)
+	// PinTo and Unpin set the CPUs the process may run on.
+	PinTo(cpu int) error
+	Unpin() error
 	Close() error
 	Kill()
 }

@@ -108,7 +108,7 @@ func (c *crank) drop(reply pipeproto.TurnReply) error {
 		return fmt.Errorf("cannot deliver to a terminated vat: the host must drop the item")
 	}
 	c.unitOpen = false
-	c.digest = reply.Digest
+	c.digest = append(c.digest, reply.Digest...)
 	return c.enqueue(reply.Enqueue)
 }
 

@@ -12,6 +12,7 @@ import (
 	"vatworkerd/snapshots"
 	"vatworkerd/store"
 	"vatworkerd/transcripts"
+	"vatworkerd/xsnap"
 )
 
 // Serve speaks with one kernel host over a pipe until it says shutdown or goes
@@ -20,6 +21,13 @@ import (
 func Serve(r io.Reader, w io.Writer, opts Options) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	if opts.CPU >= 0 {
+		unpin, err := xsnap.PinThread(opts.CPU)
+		if err != nil {
+			return fmt.Errorf("cannot run deliveries on CPU %d: %w", opts.CPU, err)
+		}
+		defer unpin()
+	}
 	conn := pipeproto.NewConn(r, w, pipeproto.DefaultMaxFrameBytes)
 	host := &pipeHost{conn: conn}
 	var s *Supervisor
@@ -151,7 +159,7 @@ func (s *Supervisor) commitBlock(req pipeproto.Height) error {
 	if err := s.db.Commit(req.Height); err != nil {
 		return err
 	}
-	if err := s.sweepUnused(); err != nil {
+	if err := s.removeDropped(); err != nil {
 		s.warn("cannot remove snapshots that are no longer used: %v", err)
 	}
 	return nil
@@ -165,7 +173,7 @@ func (s *Supervisor) rollback(pipeproto.Empty) error {
 	if err := s.db.Rollback(); err != nil {
 		return err
 	}
-	s.spoiled = nil
+	s.spoiled, s.dropped = nil, nil
 	return s.loadConfig()
 }
 

@@ -83,7 +83,7 @@ func (c *crank) snapshot(rec *record) (pipeproto.SnapshotInfo, error) {
 	if err := c.recordSnapshot(rec, span.EndPos, info); err != nil {
 		return pipeproto.SnapshotInfo{}, err
 	}
-	c.after(func() { c.s.pool.adopt(rec.ID, next); c.s.sweepSnapshots = true })
+	c.after(func() { c.s.pool.adopt(rec.ID, next) })
 	if rec.state() == paused {
 		c.after(func() { c.s.evict(rec.ID, "paused") })
 	}
@@ -100,6 +100,9 @@ func (c *crank) snapshot(rec *record) (pipeproto.SnapshotInfo, error) {
 // recordSnapshot writes the pseudo-entries and the snapshot's row. The
 // snapshot's position is that of its save-snapshot entry.
 func (c *crank) recordSnapshot(rec *record, position int64, info snapshots.Info) error {
+	if err := c.dropSnapshot(rec.ID); err != nil {
+		return err
+	}
 	if _, err := transcripts.Append(c.tx, rec.ID, transcripts.SaveSnapshot(info.Hash).Encode()); err != nil {
 		return err
 	}
@@ -132,6 +135,7 @@ func (s *Supervisor) saveHeap(rec *record, image xsnap.Image, w *worker) (snapsh
 		_ = heap.CloseWithError(err) // a worker that takes no more must not stop the save
 		ready <- launched{next, err}
 	}()
+	_ = w.process.Unpin() // it writes while this side hashes and compresses; it is at its end
 	size, err := w.process.Snapshot(&heapTee{file: file, worker: feed})
 	_ = feed.CloseWithError(err) // nil ends the stream
 	next := <-ready
@@ -178,19 +182,43 @@ func (t *heapTee) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// sweepUnused removes the files of snapshots that no record in use names. It
-// runs only after the host has committed: until then an old one may be needed.
-func (s *Supervisor) sweepUnused() error {
-	if !s.sweepSnapshots {
-		return nil
+// dropSnapshot notes that the file of the snapshot a vat starts from may go
+// once the block is committed; until then an undone block may need it.
+func (c *crank) dropSnapshot(vatID string) error {
+	row, ok, err := snapshots.InUse(c.tx, vatID)
+	if err != nil || !ok {
+		return err
 	}
+	c.after(func() { c.s.dropped = append(c.s.dropped, row.Hash) })
+	return nil
+}
+
+// removeDropped removes the files that went out of use in the block that was
+// just committed, unless another vat starts from the same heap.
+func (s *Supervisor) removeDropped() error {
+	for len(s.dropped) > 0 {
+		hash := s.dropped[0]
+		used, err := snapshots.IsReferenced(s.db, hash)
+		if err != nil {
+			return err
+		}
+		if !used {
+			if err := s.snapshots.Remove(hash); err != nil && !damaged(err) {
+				return err
+			}
+		}
+		s.dropped = s.dropped[1:]
+	}
+	return nil
+}
+
+// sweepOrphans removes files that no row in use names: what a crash or an
+// undone block has left. No block may be open.
+func (s *Supervisor) sweepOrphans() error {
 	used, err := snapshots.Referenced(s.db)
 	if err != nil {
 		return err
 	}
-	if _, err := s.snapshots.Sweep(func(hash string) bool { return used[hash] }); err != nil {
-		return err
-	}
-	s.sweepSnapshots = false
-	return nil
+	_, err = s.snapshots.Sweep(func(hash string) bool { return used[hash] })
+	return err
 }

@@ -73,15 +73,14 @@ type Supervisor struct {
 	image     xsnap.Image
 	images    map[string]xsnap.Image // loaded and verified, by ID
 	config    config
-	cpu       int
 	limits    xsnap.Limits
 	log       hclog.Logger
 	host      Host
 
-	panicked       *PanicError
-	spoiled        error // a commit failed: only a rollback goes on from here
-	sweepSnapshots bool  // a snapshot may have gone out of use since the last sweep
-	ranComputrons  int64 // of the current run
+	panicked      *PanicError
+	spoiled       error    // a commit failed: only a rollback goes on from here
+	dropped       []string // hashes of snapshots that went out of use in this block
+	ranComputrons int64    // of the current run
 }
 
 // Open opens or creates the supervisor's directory and aligns it with the
@@ -91,13 +90,13 @@ func Open(opts Options, host Host, hostHeight int64) (*Supervisor, error) {
 		return nil, fmt.Errorf("cannot create %s: %w", opts.Dir, err)
 	}
 	s := &Supervisor{
-		table: lifecycle(), host: host, image: opts.Image, cpu: opts.CPU, limits: opts.Limits,
+		table: lifecycle(), host: host, image: opts.Image, limits: opts.Limits,
 		log: opts.Logger, images: map[string]xsnap.Image{opts.Image.ID(): opts.Image},
 	}
 	if s.log == nil {
 		s.log = hclog.NewNullLogger()
 	}
-	s.pool = newPool(max(1, opts.MaxOnline), s.pagedOut)
+	s.pool = newPool(max(1, opts.MaxOnline), opts.CPU, s.pagedOut)
 	if err := s.open(opts, hostHeight); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -123,8 +122,7 @@ func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
 	if err := s.loadConfig(); err != nil {
 		return err
 	}
-	s.sweepSnapshots = true
-	if err := s.sweepUnused(); err != nil {
+	if err := s.sweepOrphans(); err != nil {
 		return err
 	}
 	return s.rememberImage(s.image)

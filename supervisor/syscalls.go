@@ -18,7 +18,9 @@ type syscalls struct {
 	batch   [][]byte
 	testLog []string
 	illegal string
-	failed  error // the supervisor's own trouble: the crank must not commit
+
+	batchCalls, batchBytes int   // of batch and testLog together
+	failed                 error // the supervisor's own trouble: the crank must not commit
 }
 
 // Syscall implements xsnap.Handler.
@@ -47,10 +49,34 @@ func (h *syscalls) answer(vso json.RawMessage) json.RawMessage {
 	}
 	switch name {
 	case "send", "subscribe", "resolve", "exit", "dropImports", "retireImports", "retireExports", "abandonExports":
-		h.batch = append(h.batch, vso)
-		return json.RawMessage(okNull)
+		return h.collect(vso)
 	}
 	return h.refuse()
+}
+
+// What one delivery may hand to the host, well inside what one frame carries
+// (pipeproto's limits), so that no vat can make a message that cannot be sent.
+// The JavaScript kernel has no such limit; real deliveries make tens of calls.
+const (
+	maxBatchCalls = 100_000
+	maxBatchBytes = 48 << 20
+	overBatch     = "too many syscalls in one delivery"
+)
+
+func (h *syscalls) collect(vso json.RawMessage) json.RawMessage {
+	if h.overBatch(len(vso)) {
+		h.illegal = overBatch
+		return resultOf("error", transcripts.JSString(overBatch))
+	}
+	h.batch = append(h.batch, vso)
+	return json.RawMessage(okNull)
+}
+
+// overBatch counts one more call or line and tells whether that is too much.
+func (h *syscalls) overBatch(bytes int) bool {
+	h.batchCalls++
+	h.batchBytes += bytes
+	return h.batchCalls > maxBatchCalls || h.batchBytes > maxBatchBytes
 }
 
 func (h *syscalls) refuse() json.RawMessage {
@@ -96,5 +122,10 @@ func (h *syscalls) Console(source, level string, args []json.RawMessage) {
 // TestLog implements xsnap.Handler: the lines travel with the delivery, so that
 // a delivery that is run again does not log twice.
 func (h *syscalls) TestLog(args []json.RawMessage) {
-	h.testLog = append(h.testLog, joinArgs(args, ""))
+	line := joinArgs(args, "")
+	if h.overBatch(len(line)) {
+		h.illegal = overBatch
+		return
+	}
+	h.testLog = append(h.testLog, line)
 }
