@@ -1,0 +1,285 @@
+package kernelhost
+
+import (
+	"errors"
+	"fmt"
+
+	"vatworkerd/kernelhost/capdata"
+	"vatworkerd/pipeproto"
+)
+
+// HandleRequest implements pipeproto.Handler for vatworkerd's callbacks. It is
+// called by Call, on the goroutine that holds k.mu.
+func (h *callbacks) HandleRequest(msgType string, body pipeproto.Body) (any, error) {
+	serve, ok := h.verbs[msgType]
+	if !ok {
+		return nil, pipeproto.UnknownType(msgType)
+	}
+	reply, err := serve(body)
+	if err != nil {
+		h.k.remember(err)
+		return nil, err
+	}
+	return reply, nil
+}
+
+// callbacks answers what vatworkerd asks while it serves a request. The crank
+// that its requests open together is the host's half of vatworkerd's crank.
+type callbacks struct {
+	k     *Kernel
+	verbs map[string]func(pipeproto.Body) (any, error)
+	crank *crank // open between a first callback and the deciding one
+	// begun is the vat whose incarnation began last, and problem why that
+	// failed if a delivery said so; started are those whose startVat is committed.
+	begun   string
+	problem string
+	started map[string]bool
+}
+
+func newCallbacks(k *Kernel) *callbacks {
+	h := &callbacks{k: k, started: map[string]bool{}}
+	h.verbs = map[string]func(pipeproto.Body) (any, error){
+		pipeproto.ReqTurn:             verb(h.turn),
+		pipeproto.ReqBeginIncarnation: verb(h.beginIncarnation),
+		pipeproto.ReqEndIncarnation:   verb(h.endIncarnation),
+		pipeproto.ReqDelivered:        verb(h.delivered),
+		pipeproto.ReqCallNow:          verb(h.callNow),
+		pipeproto.ReqCrankEnd:         verb(h.crankEnd),
+		pipeproto.ReqCrankAbort:       verb(h.crankAbort),
+	}
+	return h
+}
+
+func verb[Req, Reply any](f func(Req) (Reply, error)) func(pipeproto.Body) (any, error) {
+	return func(body pipeproto.Body) (any, error) {
+		var req Req
+		if err := body.Decode(&req); err != nil {
+			return nil, err
+		}
+		return f(req)
+	}
+}
+
+// open gives the open crank, or opens one.
+func (h *callbacks) open() (*crank, error) {
+	if h.crank != nil {
+		return h.crank, nil
+	}
+	kv, err := h.k.db.BeginCrank()
+	if err != nil {
+		return nil, fmt.Errorf("cannot begin the host's half of a crank: %w", err)
+	}
+	h.crank = newCrank(kv)
+	return h.crank, nil
+}
+
+// commit closes the open crank and takes over what it leaves behind.
+func (h *callbacks) commit() ([]pipeproto.Item, []byte, error) {
+	c, err := h.open()
+	if err != nil {
+		return nil, nil, err
+	}
+	h.crank = nil
+	items, digest, err := c.commit()
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot commit the host's half of a crank: %w", err)
+	}
+	h.k.testLog = append(h.k.testLog, c.testLog...)
+	for _, vatID := range c.started {
+		h.started[vatID] = true
+	}
+	return items, digest, nil
+}
+
+// forget undoes the open crank.
+func (h *callbacks) forget() {
+	if h.crank != nil {
+		h.crank.kv.Abort()
+		h.crank = nil
+	}
+}
+
+// turn makes an item into a delivery. It is routed again first: what it is
+// for may have moved while it waited.
+func (h *callbacks) turn(req pipeproto.Turn) (pipeproto.TurnReply, error) {
+	c, err := h.open()
+	if err != nil {
+		return pipeproto.TurnReply{}, err
+	}
+	e, err := decodeEvent(req.Payload)
+	if err != nil {
+		return pipeproto.TurnReply{}, err
+	}
+	if req.Dead && !c.terminated(req.VatID) {
+		c.terminate(req.VatID)
+	}
+	delivery, err := c.deliverEvent(req.VatID, e, req.Dead)
+	if err != nil {
+		return pipeproto.TurnReply{}, err
+	}
+	if delivery != nil {
+		c.delivering = e.Type
+		return pipeproto.TurnReply{Delivery: delivery}, c.kv.Err()
+	}
+	items, digest, err := h.commit()
+	return pipeproto.TurnReply{Drop: true, Enqueue: items, Digest: digest}, err
+}
+
+// deliverEvent gives the delivery an event makes for a vat, or none when the
+// event is dealt with without one.
+func (c *crank) deliverEvent(vatID string, e event, dead bool) ([]byte, error) {
+	switch e.Type {
+	case eventSend:
+		return c.deliverSend(vatID, e)
+	case eventNotify:
+		if dead {
+			return nil, nil
+		}
+		return c.deliverNotify(vatID, e.KPID)
+	case eventBOYD:
+		c.kv.Delete(reapKey(vatID))
+		if dead {
+			return nil, nil
+		}
+		return []byte(bringOutYourDead), nil
+	}
+	return nil, brokenf("an item for %s is of type %q", vatID, e.Type)
+}
+
+func (c *crank) deliverSend(vatID string, e event) ([]byte, error) {
+	now, target, err := c.route(e)
+	if err != nil || now == "" {
+		return nil, err
+	}
+	if now != vatID {
+		c.enqueue(now, pipeproto.PriorityMessage, event{Type: eventSend, Target: target, Msg: e.Msg})
+		return nil, nil
+	}
+	return c.deliverMessage(vatID, target, e.Msg)
+}
+
+func (h *callbacks) beginIncarnation(req pipeproto.Incarnation) (pipeproto.TurnReply, error) {
+	c, err := h.open()
+	if err != nil {
+		return pipeproto.TurnReply{}, err
+	}
+	h.begun, h.problem = req.VatID, ""
+	delivery, err := c.begin(req)
+	return pipeproto.TurnReply{Delivery: delivery}, err
+}
+
+func (h *callbacks) endIncarnation(req pipeproto.Incarnation) (pipeproto.Empty, error) {
+	c, err := h.open()
+	if err != nil {
+		return pipeproto.Empty{}, err
+	}
+	return pipeproto.Empty{}, c.end(req)
+}
+
+// delivered decides what becomes of a delivery that ran.
+func (h *callbacks) delivered(req pipeproto.Delivered) (pipeproto.Verdict, error) {
+	c, err := h.open()
+	if err != nil {
+		return pipeproto.Verdict{}, err
+	}
+	verdict, err := c.judge(req)
+	if err != nil {
+		return pipeproto.Verdict{}, err
+	}
+	if req.Purpose == pipeproto.PurposeStart && !verdict.Commit {
+		h.problem = verdict.Reason
+	}
+	if !req.Last {
+		return verdict, nil
+	}
+	if !verdict.Commit {
+		h.forget()
+		return verdict, nil
+	}
+	verdict.Enqueue, verdict.Digest, err = h.commit()
+	return verdict, err
+}
+
+// judge acts on the syscalls of a delivery and says whether it may stand.
+func (c *crank) judge(req pipeproto.Delivered) (pipeproto.Verdict, error) {
+	opts, err := c.options(req.VatID)
+	if err != nil {
+		return pipeproto.Verdict{}, err
+	}
+	c.testLog = append(c.testLog, req.TestLog...)
+	if req.Status != pipeproto.StatusOK {
+		return pipeproto.Verdict{Then: opts.policy(), Reason: orElse(req.Problem, "the delivery failed")}, nil
+	}
+	exit, err := c.perform(req.VatID, req.Syscalls)
+	var illegal *illegalError
+	if errors.As(err, &illegal) {
+		c.illegal = illegal.reason
+	} else if err != nil {
+		return pipeproto.Verdict{}, err
+	}
+	if c.illegal != "" {
+		return pipeproto.Verdict{Then: opts.policy(), Reason: c.illegal}, nil
+	}
+	if c.panicked != nil {
+		return pipeproto.Verdict{}, c.panicked
+	}
+	if exit != nil {
+		return exit.verdict(req.Purpose), nil
+	}
+	return pipeproto.Verdict{Commit: true}, c.countDelivery(req)
+}
+
+// verdict ends a vat that asked for it, with what its last delivery did unless
+// it called that a failure. An incarnation that exits while it starts has not
+// started.
+func (e *exitRequest) verdict(purpose string) pipeproto.Verdict {
+	return pipeproto.Verdict{
+		Commit: !e.failure && purpose == pipeproto.PurposeItem,
+		Then:   pipeproto.ThenTerminate,
+		Reason: "the vat exited: " + capdata.Legible(e.info),
+	}
+}
+
+// countDelivery keeps the reap count: bringOutYourDead, for whatever purpose,
+// begins it anew; an upgrade's startVat does not count, as in SwingSet.
+func (c *crank) countDelivery(req pipeproto.Delivered) error {
+	switch {
+	case req.Purpose == pipeproto.PurposeBOYD, req.Purpose == pipeproto.PurposeItem && c.delivering == eventBOYD:
+		c.clearDirt(req.VatID)
+		return c.kv.Err()
+	case req.Purpose == pipeproto.PurposeStart:
+		c.started = append(c.started, req.VatID)
+		if c.beginning == pipeproto.ReasonUpgraded {
+			return nil
+		}
+	}
+	return c.addDirt(req.VatID)
+}
+
+// callNow refuses: there are no devices yet, so that no vat can hold a device
+// node to call.
+func (h *callbacks) callNow(req pipeproto.CallNow) (pipeproto.CallNowReply, error) {
+	c, err := h.open()
+	if err != nil {
+		return pipeproto.CallNowReply{}, err
+	}
+	c.illegal = fmt.Sprintf("%s (callNow: unknown vref %s)", illegalSyscall, req.Target)
+	return pipeproto.CallNowReply{Problem: illegalSyscall}, nil
+}
+
+func (h *callbacks) crankEnd(pipeproto.Empty) (pipeproto.Verdict, error) {
+	items, digest, err := h.commit()
+	return pipeproto.Verdict{Commit: err == nil, Enqueue: items, Digest: digest}, err
+}
+
+func (h *callbacks) crankAbort(pipeproto.Empty) (pipeproto.Empty, error) {
+	h.forget()
+	return pipeproto.Empty{}, nil
+}
+
+func orElse(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}

@@ -1,0 +1,208 @@
+package kernelhost
+
+import (
+	"fmt"
+
+	"vatworkerd/kernelhost/capdata"
+	"vatworkerd/pipeproto"
+	"vatworkerd/store"
+)
+
+// crank is the host's half of a crank: what it changes in the tables, and what
+// that sets in motion. It ends with commit, or is forgotten.
+type crank struct {
+	tables
+	// accepted is SwingSet's acceptance queue: what syscalls sent and resolved,
+	// in their order. It is routed when the crank is over, so that a message to
+	// a promise sees what the same crank made of it.
+	accepted []event
+	items    []pipeproto.Item // for input queues, in order
+	testLog  []string
+
+	delivering string // type of the event that is being delivered
+	beginning  string // why the incarnation that begins does so
+	started    []string
+	illegal    string // found in callNow: the crank must not commit
+	panicked   error  // the crank, and its block, must not commit
+}
+
+func newCrank(kv *store.Crank) *crank { return &crank{tables: tables{kv: kv}} }
+
+// accept puts an event into the acceptance queue.
+func (c *crank) accept(e event) { c.accepted = append(c.accepted, e) }
+
+// enqueue appends an item to a vat's input queue.
+func (c *crank) enqueue(vatID string, priority uint8, e event) {
+	c.items = append(c.items, pipeproto.Item{VatID: vatID, Priority: priority, Payload: e.encode()})
+}
+
+// routeAccepted empties the acceptance queue. Routing may itself resolve
+// promises and so add to its end.
+func (c *crank) routeAccepted() error {
+	for i := 0; i < len(c.accepted); i++ {
+		if err := c.routeOne(c.accepted[i]); err != nil {
+			return err
+		}
+	}
+	c.accepted = nil
+	return nil
+}
+
+func (c *crank) routeOne(e event) error {
+	if e.Type == eventNotify {
+		if !c.terminated(e.vatID) {
+			c.enqueue(e.vatID, pipeproto.PriorityMessage, e)
+		}
+		return nil
+	}
+	vatID, target, err := c.route(e)
+	if err != nil || vatID == "" {
+		return err
+	}
+	e.Target = target
+	c.enqueue(vatID, pipeproto.PriorityMessage, e)
+	return nil
+}
+
+// route finds the vat a message goes to, and the target it is for there: the
+// object its promise was fulfilled to, maybe. No vat means that the message is
+// dealt with: it waits in a promise, or its result is rejected. This is
+// SwingSet's routeSendEvent (kernel/kernel.js).
+func (c *crank) route(e event) (vatID, target string, err error) {
+	kind, err := kslotType(e.Target)
+	if err != nil {
+		return "", "", brokenf("%v", err)
+	}
+	switch kind {
+	case typeObject:
+		return c.routeToObject(e.Target, e.Msg)
+	case typePromise:
+		return c.routeToPromise(e.Target, e.Msg)
+	}
+	return "", "", brokenf("a message is for %s, neither object nor promise", e.Target)
+}
+
+func (c *crank) routeToObject(kref string, msg message) (vatID, target string, err error) {
+	vatID, ok := c.owner(kref)
+	if !ok {
+		return "", "", c.splat(msg, capdata.MakeError(vatTerminated))
+	}
+	return vatID, kref, nil
+}
+
+func (c *crank) routeToPromise(kpid string, msg message) (vatID, target string, err error) {
+	p, err := c.promise(kpid)
+	if err != nil {
+		return "", "", err
+	}
+	switch p.state {
+	case Fulfilled:
+		slot, err := capdata.SingleSlot(p.data)
+		if err != nil {
+			return "", "", brokenf("the data of %s: %v", kpid, err)
+		}
+		if kind, _ := kslotType(slot); kind == typeObject {
+			return c.routeToObject(slot, msg)
+		}
+		text := fmt.Sprintf("data is not callable, has no method %s", capdata.Method(msg.Methargs))
+		return "", "", c.splat(msg, capdata.MakeError(text))
+	case Rejected:
+		return "", "", c.splat(msg, p.data)
+	}
+	if p.decider == "" {
+		return "", "", c.queueToPromise(kpid, msg)
+	}
+	if c.terminated(p.decider) {
+		return "", "", c.splat(msg, capdata.MakeError(vatTerminated))
+	}
+	opts, err := c.options(p.decider)
+	if err != nil {
+		return "", "", err
+	}
+	if opts.EnablePipelining {
+		return p.decider, kpid, nil
+	}
+	return "", "", c.queueToPromise(kpid, msg)
+}
+
+// vatTerminated is the text of the error that messages to a dead vat, and to
+// what an incarnation has abandoned, are rejected with.
+const vatTerminated = "vat terminated"
+
+// splat rejects the result of a message that goes nowhere.
+func (c *crank) splat(msg message, reason capdata.CapData) error {
+	if msg.Result == "" {
+		return nil
+	}
+	return c.resolve("", []resolution{{kpid: msg.Result, rejected: true, data: reason}})
+}
+
+// resolution is what a promise becomes; kernel-space.
+type resolution struct {
+	kpid     string
+	rejected bool
+	data     capdata.CapData
+}
+
+// resolve settles promises that vatID decides ("" = the kernel): it notifies
+// the subscribers, in order, and sends what waited in the promise on its way.
+func (c *crank) resolve(vatID string, resolutions []resolution) error {
+	for _, r := range resolutions {
+		p, err := c.promise(r.kpid)
+		if err != nil {
+			return err
+		}
+		if p.state != Unresolved {
+			return illegalf("promise %s is resolved already", r.kpid)
+		}
+		if p.decider != vatID {
+			return illegalf("promise %s is decided by %q, not by %q", r.kpid, p.decider, vatID)
+		}
+		for _, subscriber := range p.subscribers {
+			c.accept(event{Type: eventNotify, vatID: subscriber, KPID: r.kpid})
+		}
+		if err := c.requeue(r.kpid); err != nil {
+			return err
+		}
+		c.settle(r.kpid, r.rejected, r.data)
+		if r.rejected && p.policy == policyPanic {
+			c.panicked = &BootstrapError{Promise: r.kpid, Reason: capdata.Legible(r.data)}
+		}
+	}
+	return c.kv.Err()
+}
+
+// requeue sends the messages that wait in a promise through routing again.
+func (c *crank) requeue(kpid string) error {
+	waiting, err := c.takePromiseQueue(kpid)
+	if err != nil {
+		return err
+	}
+	for _, msg := range waiting {
+		c.accept(event{Type: eventSend, Target: kpid, Msg: msg})
+	}
+	return nil
+}
+
+// commit routes what was accepted, makes the crank part of the block and gives
+// the items to enqueue and the digest: the host's activity hash, which is that
+// of all its cranks up to this one.
+func (c *crank) commit() (items []pipeproto.Item, digest []byte, err error) {
+	if err := c.routeAccepted(); err != nil {
+		c.kv.Abort()
+		return nil, nil, err
+	}
+	if c.panicked != nil {
+		c.kv.Abort()
+		return nil, nil, c.panicked
+	}
+	if c.illegal != "" {
+		c.kv.Abort()
+		return nil, nil, fmt.Errorf("cannot commit a crank with an illegal syscall: %s", c.illegal)
+	}
+	hash, err := c.kv.Commit(nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c.items, []byte(hash), nil
+}

@@ -1,0 +1,158 @@
+package kernelhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"vatworkerd/kernelhost/capdata"
+	"vatworkerd/pipeproto"
+)
+
+// pinKey holds on to a promise or object that the world outside knows.
+func pinKey(kref string) string { return "pin." + kref }
+
+// QueueToVat queues a message to the root object of a vat, named by name or
+// ID. args is the capdata of the array of arguments; its slots are krefs. The
+// result is the kref of the promise for the message's result, which
+// PromiseResult reads once Run has let the vat answer. The message is part of
+// the open block: Run or Commit makes it durable. Errors: *UnknownVatError.
+func (k *Kernel) QueueToVat(ctx context.Context, vat, method string, args capdata.CapData) (promise string, err error) {
+	defer k.leave()
+	if err := k.enter(); err != nil {
+		return "", err
+	}
+	vatID, err := k.vatID(vat)
+	if err != nil {
+		return "", err
+	}
+	methargs, err := capdata.MethArgs(method, args)
+	if err != nil {
+		return "", fmt.Errorf("cannot queue %s() to vat %s: %w", method, vat, err)
+	}
+	err = k.change(ctx, func(c *crank) error {
+		if promise, err = c.queueToRoot(vatID, methargs, ""); err != nil {
+			return err
+		}
+		c.kv.Set(pinKey(promise), "1")
+		return nil
+	})
+	return promise, err
+}
+
+// queueToRoot sends a message from outside to a vat's root object and gives
+// the promise for its result.
+func (c *crank) queueToRoot(vatID string, methargs capdata.CapData, policy string) (string, error) {
+	for _, kref := range methargs.Slots {
+		if err := c.checkKref(kref); err != nil {
+			return "", err
+		}
+	}
+	root, err := c.rootOf(vatID)
+	if err != nil {
+		return "", err
+	}
+	kpid, err := c.addPromise("", policy)
+	if err != nil {
+		return "", err
+	}
+	c.accept(event{Type: eventSend, Target: root, Msg: message{Methargs: methargs, Result: kpid}})
+	return kpid, nil
+}
+
+// checkKref refuses a kref from outside that the tables do not know.
+func (c *crank) checkKref(kref string) error {
+	kind, err := kslotType(kref)
+	if err != nil {
+		return err
+	}
+	known := kind == typeObject && c.has(ownerKey(kref)) || kind == typePromise && c.has(kref+".state")
+	if !known {
+		return errors.Join(c.kv.Err(), fmt.Errorf("there is no %s", kref))
+	}
+	return nil
+}
+
+// change runs body in a crank of the host's own, and lets the daemon enqueue
+// what it causes. After an error nothing of it is left.
+func (k *Kernel) change(ctx context.Context, body func(*crank) error) error {
+	kv, err := k.db.BeginCrank()
+	if err != nil {
+		return fmt.Errorf("cannot begin a crank: %w", err)
+	}
+	c := newCrank(kv)
+	if err := body(c); err != nil {
+		kv.Abort()
+		return err
+	}
+	if err := c.routeAccepted(); err != nil {
+		kv.Abort()
+		return err
+	}
+	if len(c.items) > 0 {
+		if err := k.call(ctx, pipeproto.ReqEnqueue, pipeproto.Enqueue{Items: c.items}, nil); err != nil {
+			kv.Abort()
+			return err
+		}
+	}
+	_, _, err = c.commit()
+	return err
+}
+
+// PromiseResult gives the state of a promise, Unresolved, Fulfilled or
+// Rejected, and what it was resolved to, kernel-space; the kernel keeps the
+// promise until Unpin.
+func (k *Kernel) PromiseResult(promise string) (state string, data capdata.CapData, err error) {
+	defer k.leave()
+	if err := k.enter(); err != nil {
+		return "", data, err
+	}
+	if kind, err := kslotType(promise); err != nil || kind != typePromise {
+		return "", data, fmt.Errorf("%q is no promise", promise)
+	}
+	state, ok, err := k.db.Get(promise + ".state")
+	if err != nil {
+		return "", data, err
+	}
+	if !ok {
+		return "", data, fmt.Errorf("there is no promise %s", promise)
+	}
+	if state == Unresolved {
+		return state, data, nil
+	}
+	body, _, err := k.db.Get(promise + ".data.body")
+	if err != nil {
+		return "", data, err
+	}
+	slots, _, err := k.db.Get(promise + ".data.slots")
+	return state, capdata.CapData{Body: body, Slots: commaSplit(slots)}, err
+}
+
+// Unpin lets go of a promise that QueueToVat or Initialize gave.
+func (k *Kernel) Unpin(ctx context.Context, promise string) error {
+	defer k.leave()
+	if err := k.enter(); err != nil {
+		return err
+	}
+	return k.change(ctx, func(c *crank) error {
+		c.kv.Delete(pinKey(promise))
+		return nil
+	})
+}
+
+// vatID finds a vat by its name or ID; a name goes first.
+func (k *Kernel) vatID(ref string) (string, error) {
+	vatID, ok, err := k.db.Get("vat.name." + ref)
+	if err != nil || ok {
+		return vatID, err
+	}
+	if isVatID(ref) {
+		if _, ok, err = k.db.Get(ref + ".name"); err != nil {
+			return "", err
+		}
+	}
+	if !ok {
+		return "", &UnknownVatError{Ref: ref}
+	}
+	return ref, nil
+}

@@ -1,0 +1,121 @@
+package kernelhost
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"vatworkerd/kernelhost/capdata"
+	"vatworkerd/pipeproto"
+)
+
+// vatOptions are the options of a vat that the kernel acts on, JSON under
+// v1.options. Those that vatworkerd acts on are in its own record.
+type vatOptions struct {
+	EnablePipelining bool `json:"enablePipelining,omitempty"`
+	// ReapInterval is how many deliveries come between two bringOutYourDead;
+	// 0 = the kernel's default, neverReap = none.
+	ReapInterval int64  `json:"reapInterval,omitempty"`
+	FatalPolicy  string `json:"fatalPolicy,omitempty"` // pipeproto.PolicySuspend (also "") or PolicyTerminate
+}
+
+// neverReap is the reap interval SwingSet spells "never".
+const neverReap int64 = -1
+
+// addVat makes a vat's record and its empty c-list.
+func (t tables) addVat(name string, opts vatOptions) (string, error) {
+	n, err := t.allocate("vat.nextID")
+	if err != nil {
+		return "", err
+	}
+	vatID := "v" + n
+	text, err := json.Marshal(opts)
+	if err != nil {
+		return "", err
+	}
+	t.kv.Set("vat.name."+name, vatID)
+	t.kv.Set(vatID+".name", name)
+	t.kv.Set(vatID+".options", string(text))
+	t.kv.Set(vatID+".o.nextID", strconv.Itoa(firstImport))
+	t.kv.Set(vatID+".p.nextID", strconv.Itoa(firstVatProm))
+	t.kv.Set(vatID+".d.nextID", strconv.Itoa(firstVatDev))
+	return vatID, t.addVatName(name)
+}
+
+func (t tables) addVatName(name string) error {
+	names, err := t.vatNames()
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(append(names, name))
+	if err != nil {
+		return err
+	}
+	t.kv.Set("vat.names", string(text))
+	return nil
+}
+
+// vatNames gives the names of all vats in the order of their creation.
+func (t tables) vatNames() ([]string, error) {
+	text, err := t.require("vat.names")
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	if err := json.Unmarshal([]byte(text), &names); err != nil {
+		return nil, brokenf("vat.names: %v", err)
+	}
+	return names, nil
+}
+
+// options reads a vat's options.
+func (t tables) options(vatID string) (vatOptions, error) {
+	var opts vatOptions
+	text, err := t.require(vatID + ".options")
+	if err != nil {
+		return opts, err
+	}
+	if err := json.Unmarshal([]byte(text), &opts); err != nil {
+		return opts, brokenf("%s.options: %v", vatID, err)
+	}
+	return opts, nil
+}
+
+// policy gives what becomes of a vat that failed by its own fault.
+func (o vatOptions) policy() string {
+	if o.FatalPolicy == pipeproto.PolicyTerminate {
+		return pipeproto.ThenTerminate
+	}
+	return pipeproto.ThenSuspend
+}
+
+// terminated tells whether a vat is gone for good.
+func (t tables) terminated(vatID string) bool { return t.has(vatID + ".terminated") }
+
+// terminate marks a vat as gone: from now on nothing is routed to it.
+func (t tables) terminate(vatID string) { t.kv.Set(vatID+".terminated", "true") }
+
+// setParameters keeps a vat's parameters (kernel-space) for every incarnation
+// that starts from now on.
+func (t tables) setParameters(vatID string, params capdata.CapData) {
+	t.kv.Set(vatID+".vatParameters", string(appendCapData(nil, params)))
+}
+
+// parameters reads a vat's parameters.
+func (t tables) parameters(vatID string) (capdata.CapData, error) {
+	text, err := t.require(vatID + ".vatParameters")
+	if err != nil {
+		return capdata.CapData{}, err
+	}
+	params, err := decodeCapData([]byte(text))
+	if err != nil {
+		return params, brokenf("%s.vatParameters: %v", vatID, err)
+	}
+	return params, nil
+}
+
+// rootOf gives the kref of a vat's root object.
+func (t tables) rootOf(vatID string) (string, error) { return t.toKernel(vatID, rootVref) }
+
+// isVatID tells whether ref is spelt like a vat's ID.
+func isVatID(ref string) bool { return strings.HasPrefix(ref, "v") && isNumber(ref[1:]) }
