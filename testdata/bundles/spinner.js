@@ -25,7 +25,7 @@ export const buildRootObject = (_vatPowers, _vatParameters, baggage) => {
     recurse: () => recurse(0),
     hog: () => {
       for (;;) {
-        hoard.push(new Array(1_000_000).fill(1));
+        hoard.push(new ArrayBuffer(64 * 1024 * 1024));
       }
     },
     fail: () => {
