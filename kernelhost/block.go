@@ -2,7 +2,6 @@ package kernelhost
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"vatworkerd/pipeproto"
@@ -29,7 +28,7 @@ type RunResult struct {
 
 // Run processes what waits for the vats until nothing runnable is left or the
 // budget ends, and commits block after block, with all that was changed since
-// the last. Errors: *BootstrapError, *InterruptedError, *DaemonExitError; a
+// the last; a block in which nothing happened is none. Errors: *BootstrapError, *InterruptedError, *DaemonExitError; a
 // panic of the daemon (see IsPanic). The block in which the error came is lost;
 // the blocks before it, which the result counts, are kept.
 func (k *Kernel) Run(ctx context.Context, budget Budget) (RunResult, error) {
@@ -57,10 +56,12 @@ func (k *Kernel) runBlock(ctx context.Context, budget Budget, result *RunResult)
 	if err := k.call(ctx, pipeproto.ReqRun, req, &reply); err != nil {
 		return false, k.wholeBlock(ctx, err)
 	}
-	if err := k.commit(ctx); err != nil {
-		return false, err
+	if k.changed || reply.Cranks > 0 || reply.Cleanups > 0 {
+		if err := k.commit(ctx); err != nil {
+			return false, err
+		}
+		result.Blocks++
 	}
-	result.Blocks++
 	result.Cranks += reply.Cranks
 	result.Computrons += reply.Computrons
 	result.Cleanups += reply.Cleanups
@@ -74,7 +75,7 @@ func (k *Kernel) wholeBlock(ctx context.Context, err error) error {
 	if k.dead != nil {
 		return err
 	}
-	return errors.Join(err, k.rollback(ctx))
+	return also(err, k.rollback(ctx))
 }
 
 // Commit makes all changes since the last block durable, as a block of its own.
@@ -96,9 +97,9 @@ func (k *Kernel) commit(ctx context.Context) error {
 		return k.wholeBlock(ctx, fmt.Errorf("cannot prepare block %d: %w", height, err))
 	}
 	if err := k.db.Commit(height); err != nil {
-		return errors.Join(fmt.Errorf("cannot commit block %d: %w", height, err), k.rollback(ctx))
+		return also(fmt.Errorf("cannot commit block %d: %w", height, err), k.rollback(ctx))
 	}
-	k.settled = len(k.testLog)
+	k.settled, k.changed = len(k.testLog), false
 	if err := k.call(ctx, pipeproto.ReqCommit, pipeproto.Height{Height: height}, nil); err != nil {
 		return fmt.Errorf("block %d is committed, but vatworkerd could not finish it; open the database again: %w", height, err)
 	}

@@ -100,6 +100,14 @@ func IsPanic(err error) bool {
 	return errors.As(err, &boot) || errors.As(err, &wire) && wire.Code == pipeproto.CodePanic
 }
 
+// also adds what else went wrong to an error; nothing leaves it as it is.
+func also(err, more error) error {
+	if more == nil {
+		return err
+	}
+	return errors.Join(err, more)
+}
+
 // illegalError is a syscall that no well-behaved vat makes: the crank is undone
 // and the vat ended as its policy says.
 type illegalError struct{ reason string }

@@ -160,7 +160,6 @@ func (c *crank) queueBootstrap(cfg config.Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	slices.Sort(names)
 	roots := make([]capdata.Root, len(names))
 	for i, name := range names {
 		vatID, err := c.require("vat.name." + name)

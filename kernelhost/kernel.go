@@ -56,6 +56,7 @@ type Kernel struct {
 	callbacks *callbacks
 	cause     error // the host's own error that ended a request of the daemon
 	dead      error // why only Close is left
+	changed   bool  // the open block may hold something
 	testLog   []string
 	settled   int // how much of testLog is committed
 }
@@ -147,12 +148,14 @@ func (k *Kernel) remember(err error) {
 // leaves the open block in doubt costs it, on both sides.
 func (k *Kernel) call(ctx context.Context, msgType string, req, reply any) error {
 	if err := ctx.Err(); err != nil {
-		return err
+		k.link.kill()
+		return k.explain(ctx, msgType, err)
 	}
 	k.cause = nil
 	stop := context.AfterFunc(ctx, k.link.kill)
 	err := k.link.conn.Call(msgType, req, reply, k.callbacks)
 	stop()
+	k.changed = k.changed || changes(msgType)
 	if err == nil {
 		return nil
 	}
@@ -160,6 +163,17 @@ func (k *Kernel) call(ctx context.Context, msgType string, req, reply any) error
 		return k.refused(ctx, err)
 	}
 	return k.explain(ctx, msgType, err)
+}
+
+// changes tells whether a request may change the state. Run does too, but says
+// whether it has.
+func changes(msgType string) bool {
+	switch msgType {
+	case pipeproto.ReqRun, pipeproto.ReqStatus, pipeproto.ReqVat, pipeproto.ReqSnapshotList, pipeproto.ReqSnapshotVerify,
+		pipeproto.ReqSpans, pipeproto.ReqReplay, pipeproto.ReqRehearse, pipeproto.ReqPrepare, pipeproto.ReqCommit:
+		return false
+	}
+	return true
 }
 
 // answered tells whether the daemon is still there after an error of Call.
@@ -180,7 +194,7 @@ func (k *Kernel) refused(ctx context.Context, err error) error {
 	if k.cause != nil {
 		err = k.cause
 	}
-	return errors.Join(err, k.rollback(ctx))
+	return also(err, k.rollback(ctx))
 }
 
 // harmless lists the codes of errors after which an open block is whole.
@@ -203,7 +217,7 @@ func (k *Kernel) explain(ctx context.Context, msgType string, err error) error {
 	if ctx.Err() != nil {
 		k.dead = &InterruptedError{Err: ctx.Err()}
 	}
-	return errors.Join(k.dead, k.dropOwnBlock())
+	return also(k.dead, k.dropOwnBlock())
 }
 
 // Rollback drops the open block on both sides.
@@ -230,5 +244,6 @@ func (k *Kernel) rollback(ctx context.Context) error {
 func (k *Kernel) dropOwnBlock() error {
 	k.callbacks.forget()
 	k.testLog = k.testLog[:k.settled]
+	k.changed = false
 	return k.db.Rollback()
 }

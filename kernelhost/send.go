@@ -2,7 +2,6 @@ package kernelhost
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"vatworkerd/kernelhost/capdata"
@@ -68,35 +67,43 @@ func (c *crank) checkKref(kref string) error {
 	}
 	known := kind == typeObject && c.has(ownerKey(kref)) || kind == typePromise && c.has(kref+".state")
 	if !known {
-		return errors.Join(c.kv.Err(), fmt.Errorf("there is no %s", kref))
+		if err := c.kv.Err(); err != nil {
+			return err
+		}
+		return fmt.Errorf("there is no %s", kref)
 	}
 	return nil
 }
 
 // change runs body in a crank of the host's own, and lets the daemon enqueue
-// what it causes. After an error nothing of it is left.
+// what it causes. After an error nothing of it is left; trouble with the store
+// costs the block on both sides.
 func (k *Kernel) change(ctx context.Context, body func(*crank) error) error {
 	kv, err := k.db.BeginCrank()
 	if err != nil {
-		return fmt.Errorf("cannot begin a crank: %w", err)
+		return also(fmt.Errorf("cannot begin a crank: %w", err), k.rollback(ctx))
 	}
 	c := newCrank(kv)
-	if err := body(c); err != nil {
-		kv.Abort()
-		return err
+	err = body(c)
+	if err == nil {
+		err = c.routeAccepted()
 	}
-	if err := c.routeAccepted(); err != nil {
-		kv.Abort()
-		return err
+	if err == nil && len(c.items) > 0 {
+		err = k.call(ctx, pipeproto.ReqEnqueue, pipeproto.Enqueue{Items: c.items}, nil)
 	}
-	if len(c.items) > 0 {
-		if err := k.call(ctx, pipeproto.ReqEnqueue, pipeproto.Enqueue{Items: c.items}, nil); err != nil {
-			kv.Abort()
-			return err
+	if err != nil {
+		broken := kv.Err() != nil && k.dead == nil
+		kv.Abort()
+		if broken {
+			return also(err, k.rollback(ctx))
 		}
+		return err
 	}
-	_, _, err = c.commit()
-	return err
+	k.changed = true
+	if _, _, err := c.commit(); err != nil {
+		return also(err, k.rollback(ctx))
+	}
+	return nil
 }
 
 // PromiseResult gives the state of a promise, Unresolved, Fulfilled or

@@ -55,7 +55,6 @@ func (t tables) allocate(key string) (string, error) {
 // create writes the keys a new kernel begins with.
 func (t tables) create() {
 	t.kv.Set("version", "1")
-	t.kv.Set("vat.names", "[]")
 	t.kv.Set("vat.nextID", strconv.Itoa(firstVat))
 	t.kv.Set("ko.nextID", strconv.Itoa(firstObject))
 	t.kv.Set("kp.nextID", strconv.Itoa(firstPromise))

@@ -39,33 +39,17 @@ func (t tables) addVat(name string, opts vatOptions) (string, error) {
 	t.kv.Set(vatID+".o.nextID", strconv.Itoa(firstImport))
 	t.kv.Set(vatID+".p.nextID", strconv.Itoa(firstVatProm))
 	t.kv.Set(vatID+".d.nextID", strconv.Itoa(firstVatDev))
-	return vatID, t.addVatName(name)
+	return vatID, t.kv.Err()
 }
 
-func (t tables) addVatName(name string) error {
-	names, err := t.vatNames()
-	if err != nil {
-		return err
-	}
-	text, err := json.Marshal(append(names, name))
-	if err != nil {
-		return err
-	}
-	t.kv.Set("vat.names", string(text))
-	return nil
-}
-
-// vatNames gives the names of all vats in the order of their creation.
+// vatNames gives the names of all vats, sorted.
 func (t tables) vatNames() ([]string, error) {
-	text, err := t.require("vat.names")
-	if err != nil {
-		return nil, err
-	}
+	const prefix = "vat.name."
 	var names []string
-	if err := json.Unmarshal([]byte(text), &names); err != nil {
-		return nil, brokenf("vat.names: %v", err)
+	for key, ok := t.kv.NextKey(prefix, prefix); ok; key, ok = t.kv.NextKey(key, prefix) {
+		names = append(names, key[len(prefix):])
 	}
-	return names, nil
+	return names, t.kv.Err()
 }
 
 // options reads a vat's options.
