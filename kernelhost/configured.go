@@ -6,22 +6,30 @@ import (
 )
 
 // vatOptionsOf splits a vat's options into those the kernel acts on and those
-// vatworkerd does.
+// vatworkerd does. A vat of a config is static.
 func vatOptionsOf(vat config.Vat) (vatOptions, pipeproto.VatOptions) {
 	o := vat.Options
 	own := vatOptions{EnablePipelining: o.EnablePipelining, FatalPolicy: o.FatalPolicy}
 	if o.ReapInterval != nil {
-		own.ReapInterval = reapInterval(*o.ReapInterval)
+		own.ReapInterval = deliveriesOf(*o.ReapInterval)
 	}
-	theirs := pipeproto.VatOptions{Static: true, Critical: o.Critical, FatalPolicy: o.FatalPolicy}
-	return own, theirs
+	return own, pipeproto.VatOptions{
+		Static:          true,
+		Critical:        o.Critical,
+		RestartCritical: o.RestartCritical,
+		Unmetered:       !o.Metered,
+		EnableDisavow:   o.EnableDisavow,
+		FatalPolicy:     o.FatalPolicy,
+		OverrunPolicy:   o.OverrunPolicy,
+		Allowance:       o.Allowance,
+	}
 }
 
-func reapInterval(i config.ReapInterval) int64 {
+func deliveriesOf(i config.ReapInterval) int64 {
 	if i.Never {
 		return neverReap
 	}
 	return i.Deliveries
 }
 
-func defaultReapInterval(cfg config.Config) int64 { return reapInterval(cfg.DefaultReapInterval) }
+func defaultReapInterval(cfg config.Config) int64 { return deliveriesOf(cfg.DefaultReapInterval) }

@@ -504,6 +504,9 @@ func (d *fakeDaemon) admit(admin pipeproto.AdminNode) error {
 	if admin.Key != "key of "+admin.VatID {
 		return pipeproto.Errorf(pipeproto.CodeRefused, "wrong admin node")
 	}
+	if d.state.Vats[admin.VatID].Terminated {
+		return pipeproto.Errorf(pipeproto.CodeRefused, "the vat is terminated")
+	}
 	return nil
 }
 
@@ -513,9 +516,6 @@ func (d *fakeDaemon) control(msgType string, r pipeproto.VatControl) (any, error
 	}
 	vatID := r.Admin.VatID
 	v := d.state.Vats[vatID]
-	if v.Terminated {
-		return nil, pipeproto.Errorf(pipeproto.CodeRefused, "the vat is terminated")
-	}
 	var err error
 	switch msgType {
 	case pipeproto.ReqPause, pipeproto.ReqResume:

@@ -24,6 +24,7 @@ type rig struct {
 	scripts map[string][]fakeOutcome // by "vat name/delivery name", first in first out
 	out     strings.Builder
 	fault   func(op string) error
+	wild    func(*fakeVat, string) fakeOutcome // answers instead of scripts
 }
 
 func newRig(t *testing.T) *rig {
@@ -67,6 +68,9 @@ func (r *rig) printf(format string, args ...any) { fmt.Fprintf(&r.out, format+"\
 
 // perform gives the next scripted outcome of a delivery; none = nothing.
 func (r *rig) perform(v *fakeVat, delivery string) fakeOutcome {
+	if r.wild != nil {
+		return r.wild(v, delivery)
+	}
 	key := v.Name + "/" + deliveryName(delivery)
 	queue := r.scripts[key]
 	if len(queue) == 0 {

@@ -180,6 +180,13 @@ func (c *crank) queueBootstrap(cfg config.Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if cfg.PinBootstrapRoot {
+		root, err := c.rootOf(vatID)
+		if err != nil {
+			return "", err
+		}
+		c.kv.Set(pinKey(root), "1")
+	}
 	c.kv.Set(bootstrapKey, kpid)
 	c.kv.Set(pinKey(kpid), "1")
 	return kpid, nil
