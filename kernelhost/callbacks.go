@@ -1,6 +1,7 @@
 package kernelhost
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -233,11 +234,29 @@ func (c *crank) judge(req pipeproto.Delivered) (pipeproto.Verdict, error) {
 // it called that a failure. An incarnation that exits while it starts has not
 // started.
 func (e *exitRequest) verdict(purpose string) pipeproto.Verdict {
+	if reason, ok := e.suspension(); ok {
+		return pipeproto.Verdict{Then: pipeproto.ThenSuspend, Reason: "the vat asked to be suspended: " + reason}
+	}
 	return pipeproto.Verdict{
 		Commit: !e.failure && purpose == pipeproto.PurposeItem,
 		Then:   pipeproto.ThenTerminate,
 		Reason: "the vat exited: " + capdata.Legible(e.info),
 	}
+}
+
+// suspension tells whether a vat asked to be suspended, not ended: by an exit
+// with failure whose information is {suspend: reason}. It is a convention of
+// this kernel's; the syscall has no room for more.
+func (e *exitRequest) suspension() (reason string, ok bool) {
+	if !e.failure {
+		return "", false
+	}
+	var info map[string]any
+	if json.Unmarshal(capdata.ToJSON(e.info), &info) != nil || len(info) != 1 {
+		return "", false
+	}
+	reason, ok = info["suspend"].(string)
+	return reason, ok
 }
 
 // countDelivery keeps the reap count: bringOutYourDead, for whatever purpose,
