@@ -14,6 +14,7 @@ type process struct {
 	pid    int
 	pidfd  *os.File // nil where the kernel has none
 	exited chan struct{}
+	maps   int // descriptor held until the process is reaped, or -1; see pinMaps
 
 	mu     sync.Mutex // guards reaped: no signal may go to a pid that was given up
 	reaped bool
@@ -69,6 +70,9 @@ func (p *process) reap() {
 		}
 	}
 	p.reaped = true
+	if p.maps >= 0 {
+		_ = unix.Close(p.maps)
+	}
 }
 
 // kill ends the process group at once; safe from any goroutine, at any time.

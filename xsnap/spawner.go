@@ -22,8 +22,13 @@ type Spawner struct {
 	done   chan struct{}
 	allCPU unix.CPUSet // the CPUs this process may use; what Unpin gives back
 
+	support SandboxSupport
+
 	mu     sync.RWMutex // guards closed against sends on jobs
 	closed bool
+
+	launcherMu sync.Mutex // guards launcher
+	launcher   *launcher  // nil until a contained worker is wanted
 }
 
 // ErrSpawnerClosed says that Start came after Close.
@@ -35,7 +40,7 @@ func NewSpawner() (*Spawner, error) {
 	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil && err != unix.ENOSYS && err != unix.EINVAL {
 		return nil, fmt.Errorf("cannot protect open descriptors from workers: %w", err)
 	}
-	s := &Spawner{jobs: make(chan func()), done: make(chan struct{})}
+	s := &Spawner{jobs: make(chan func()), done: make(chan struct{}), support: DetectSandbox()}
 	ready := make(chan error)
 	go s.run(ready)
 	if err := <-ready; err != nil {
@@ -69,20 +74,93 @@ func (s *Spawner) Close() {
 	}
 	s.mu.Unlock()
 	<-s.done
+	s.launcherMu.Lock()
+	defer s.launcherMu.Unlock()
+	if s.launcher != nil {
+		s.launcher.close()
+		s.launcher = nil
+	}
 }
 
-// spawn starts a process on the Spawner's thread.
-func (s *Spawner) spawn(argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+// onThread runs job on the Spawner's thread and returns when it is done.
+func (s *Spawner) onThread(job func()) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.closed {
-		return 0, ErrSpawnerClosed
+		return ErrSpawnerClosed
 	}
 	finished := make(chan struct{})
 	s.jobs <- func() {
 		defer close(finished)
-		pid, _, err = syscall.StartProcess(argv[0], argv, attr)
+		job()
 	}
 	<-finished
-	return pid, err
+	return nil
+}
+
+// spawn starts a process as policy and support say.
+func (s *Spawner) spawn(argv []string, p *plumbing, o StartOptions) (launched, error) {
+	if o.Sandbox == SandboxRequire {
+		if err := s.support.Require(); err != nil {
+			return launched{}, err
+		}
+	}
+	if o.Sandbox == SandboxOff || !s.support.Launcher {
+		return s.spawnPlain(argv, p)
+	}
+	return s.spawnContained(argv, p, o)
+}
+
+// spawnPlain leaves limits to be set from outside.
+func (s *Spawner) spawnPlain(argv []string, p *plumbing) (w launched, err error) {
+	w.maps = -1
+	attr := &syscall.ProcAttr{
+		Dir:   "/",
+		Env:   []string{},
+		Files: p.child[:],
+		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &w.pidfd},
+	}
+	if closed := s.onThread(func() { w.pid, _, err = syscall.StartProcess(argv[0], argv, attr) }); closed != nil {
+		return launched{}, closed
+	}
+	return w, err
+}
+
+func (s *Spawner) spawnContained(argv []string, p *plumbing, o StartOptions) (w launched, err error) {
+	plan := launch{argv: argv}
+	if plan.addressMax, err = o.Limits.addressSpace(); err != nil {
+		return launched{}, err
+	}
+	for i, fd := range p.child {
+		plan.child[i] = int(fd)
+	}
+	l, err := s.openLauncher()
+	if err != nil {
+		return launched{}, err
+	}
+	if plan.files, err = l.filesOf(argv[0]); err != nil {
+		return launched{}, err
+	}
+	if closed := s.onThread(func() { w, err = l.start(plan) }); closed != nil {
+		return launched{}, closed
+	}
+	return w, err
+}
+
+func (s *Spawner) openLauncher() (*launcher, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return nil, ErrSpawnerClosed
+	}
+	s.launcherMu.Lock()
+	defer s.launcherMu.Unlock()
+	if s.launcher == nil {
+		l, err := newLauncher(s.support)
+		if err != nil {
+			return nil, fmt.Errorf("cannot prepare containment: %w", err)
+		}
+		s.launcher = l
+	}
+	return s.launcher, nil
 }

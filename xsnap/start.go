@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +20,8 @@ const defaultCloseGrace = 5 * time.Second
 
 // Limits bound what one worker may take from its host.
 type Limits struct {
-	// AddressSpaceBytes is RLIMIT_AS, 0 for none. A worker that meets it exits
+	// AddressSpaceBytes is RLIMIT_AS; 0 is DefaultAddressSpaceBytes for a
+	// contained worker, none for another. A worker that meets it exits
 	// like a vat that used too much memory, so it must lie far above the
 	// engine's own limit of 2 GiB and be no smaller on one node than on others.
 	AddressSpaceBytes uint64
@@ -48,6 +48,8 @@ type StartOptions struct {
 	Limits Limits
 	// CPU is the one CPU the worker may run on, or -1 for any.
 	CPU int
+	// Sandbox is how the worker is contained; the zero value is not at all.
+	Sandbox Sandbox
 }
 
 // Start starts a worker with a Spawner of its own, which costs one more OS
@@ -88,21 +90,15 @@ func (s *Spawner) start(eng Engine, o StartOptions) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	pidfd := -1
-	pid, err := s.spawn(argv, &syscall.ProcAttr{
-		Dir:   "/",
-		Env:   []string{},
-		Files: p.child[:],
-		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &pidfd},
-	})
+	started, err := s.spawn(argv, p, o)
 	// At once: while this process holds them too, no pipe of a dead worker ends.
 	p.closeChildEnds()
 	if err != nil {
 		p.closeParentEnds()
 		return nil, err
 	}
-	w := newWorker(s, pid, pidfd, p, o)
-	if err := w.applyLimits(o); err != nil {
+	w := newWorker(s, started, p, o)
+	if err := w.applyLimits(o, started.limited); err != nil {
 		w.Kill()
 		w.Close()
 		return nil, err
@@ -128,10 +124,10 @@ func arguments(eng Engine, o StartOptions) ([]string, error) {
 	return argv, nil
 }
 
-func newWorker(s *Spawner, pid, pidfd int, p *plumbing, o StartOptions) *Worker {
+func newWorker(s *Spawner, started launched, p *plumbing, o StartOptions) *Worker {
 	w := &Worker{
 		name:       o.Name,
-		proc:       &process{pid: pid, pidfd: pollable(pidfd, "pidfd"), exited: make(chan struct{})},
+		proc:       &process{pid: started.pid, pidfd: pollable(started.pidfd, "pidfd"), maps: started.maps, exited: make(chan struct{})},
 		commands:   frameWriter{fd: p.commands},
 		replies:    newFrameReader(p.replies, MaxFromWorker),
 		repliesFD:  p.replies,
@@ -153,13 +149,17 @@ func newWorker(s *Spawner, pid, pidfd int, p *plumbing, o StartOptions) *Worker 
 	return w
 }
 
-func (w *Worker) applyLimits(o StartOptions) error {
-	if err := w.setLimit(unix.RLIMIT_CORE, 0); err != nil {
-		return fmt.Errorf("cannot forbid core dumps: %w", err)
+func (w *Worker) applyLimits(o StartOptions, limited bool) error {
+	var limits []workerLimit
+	if !limited {
+		var err error
+		if limits, err = outerLimits(o); err != nil {
+			return err
+		}
 	}
-	if n := o.Limits.AddressSpaceBytes; n > 0 {
-		if err := w.setLimit(unix.RLIMIT_AS, n); err != nil {
-			return fmt.Errorf("cannot limit the address space to %d bytes: %w", n, err)
+	for _, l := range limits {
+		if err := w.setLimit(l); err != nil {
+			return fmt.Errorf("cannot limit %s to %d: %w", l.name, l.value, err)
 		}
 	}
 	if o.CPU >= 0 {
@@ -168,10 +168,23 @@ func (w *Worker) applyLimits(o StartOptions) error {
 	return nil
 }
 
-func (w *Worker) setLimit(resource int, value uint64) error {
-	limit := unix.Rlimit{Cur: value, Max: value}
+// outerLimits are set on a running worker that no launcher has limited.
+func outerLimits(o StartOptions) ([]workerLimit, error) {
+	if o.Sandbox != SandboxOff {
+		addressSpace, err := o.Limits.addressSpace()
+		return workerLimits(addressSpace), err
+	}
+	limits := []workerLimit{{"core dumps", unix.RLIMIT_CORE, 0}}
+	if n := o.Limits.AddressSpaceBytes; n > 0 {
+		limits = append(limits, workerLimit{"memory", unix.RLIMIT_AS, n})
+	}
+	return limits, nil
+}
+
+func (w *Worker) setLimit(l workerLimit) error {
+	limit := l.lowered()
 	return w.proc.withPID(func(pid int) error {
-		return unix.Prlimit(pid, resource, &limit, nil)
+		return unix.Prlimit(pid, l.resource, &limit, nil)
 	})
 }
 
