@@ -7,7 +7,8 @@ export const buildRootObject = (_vatPowers, { name }, baggage) => {
   }
   let lastPrice = 0;
   const trader = Far(name, {
-    setPurse: purse => baggage.init('purse', purse),
+    // What baggage keeps must be durable: the purse itself, not a promise for it.
+    setPurse: async purse => baggage.init('purse', await purse),
     getPurse: () => baggage.get('purse'),
     priceIs: price => {
       lastPrice = price;
