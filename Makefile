@@ -61,6 +61,8 @@ demo: prerequisites engine build ## build all, then run the demo vats and show w
 
 .PHONY: test
 test: prerequisites engine engine-debug bundles build ## run all tests on real workers, race detector on
+	@echo 'test: the build tools' >&2
+	@node --test tools/ >build/tools-test.log 2>&1 || { cat build/tools-test.log >&2; exit 1; }
 	@echo 'test: go test -race $(PKG)' >&2
 	@go test -race -timeout $(TEST_TIMEOUT) $(PKG)
 
