@@ -45,8 +45,6 @@ func (c *chaos) known(vatID string, keep func(e clistEntry, kref string) bool) [
 	return vrefs
 }
 
-func reachable(e clistEntry, _ string) bool { return e.reachable }
-
 func (c *chaos) pick(vatID string, keep func(clistEntry, string) bool) (string, bool) {
 	vrefs := c.known(vatID, keep)
 	if len(vrefs) == 0 {
@@ -55,10 +53,11 @@ func (c *chaos) pick(vatID string, keep func(clistEntry, string) bool) (string, 
 	return vrefs[c.next(len(vrefs))], true
 }
 
-func (c *chaos) data(vatID string) string {
-	var slots []string
-	for range c.next(3) {
-		if vref, ok := c.pick(vatID, reachable); ok && c.next(2) == 0 {
+// data is capdata of old and new references.
+func (c *chaos) data(vatID string, usable func(clistEntry, string) bool) string {
+	slots := []string{}
+	for range c.next(4) {
+		if vref, ok := c.pick(vatID, usable); ok && c.next(2) == 0 {
 			slots = append(slots, vref)
 			continue
 		}
@@ -108,7 +107,8 @@ func (c *chaos) syscall(vatID string, usable func(clistEntry, string) bool, reso
 			return ""
 		}
 		c.exports++
-		return fmt.Sprintf(`["send",%q,{"methargs":%s,"result":"p+%d"}]`, target, c.plain(), c.exports)
+		result := c.exports
+		return fmt.Sprintf(`["send",%q,{"methargs":%s,"result":"p+%d"}]`, target, c.data(vatID, usable), result)
 	case 2:
 		vpid, ok := c.pick(vatID, func(e clistEntry, kref string) bool { return usable(e, kref) && isPromise(kref) })
 		if !ok {
@@ -127,11 +127,6 @@ func (c *chaos) syscall(vatID string, usable func(clistEntry, string) bool, reso
 	c.exports++
 	data := fmt.Sprintf(`{"body":"#\"$0.Alleged: x\"","slots":["o+%d"]}`, c.exports)
 	return fmt.Sprintf(`["resolve",[[%q,%v,%s]]]`, vpid, c.next(3) == 0, data)
-}
-
-func (c *chaos) plain() string {
-	c.exports += 2
-	return fmt.Sprintf(`{"body":"#[\"m\",[]]","slots":["o+%d","p+%d"]}`, c.exports, c.exports-1)
 }
 
 // authority checks that no unresolved promise is forgotten: a vat decides it,

@@ -3,6 +3,7 @@ package kernelhost
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"vatworkerd/kernelhost/capdata"
 	"vatworkerd/pipeproto"
@@ -59,17 +60,27 @@ func (c *crank) queueToRoot(vatID string, methargs capdata.CapData, policy strin
 	return kpid, nil
 }
 
-// checkKref refuses a kref from outside that the tables do not know.
+// checkKref refuses a kref from outside that was never given out. An object
+// that was abandoned since is fine: messages to it are answered.
 func (c *crank) checkKref(kref string) error {
 	kind, err := kslotType(kref)
 	if err != nil {
 		return err
 	}
-	known := kind == typeObject && c.has(ownerKey(kref)) || kind == typePromise && c.has(kref+".state")
-	if !known {
-		if err := c.kv.Err(); err != nil {
-			return err
-		}
+	first := map[slotType]int64{typeObject: firstObject, typePromise: firstPromise}[kind]
+	if first == 0 {
+		return fmt.Errorf("there is no %s: there are no devices", kref)
+	}
+	text, err := c.require("k" + string(kind) + ".nextID")
+	if err != nil {
+		return err
+	}
+	next, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return brokenf("k%c.nextID holds %q, no number", kind, text)
+	}
+	number, err := strconv.ParseInt(kref[2:], 10, 64)
+	if err != nil || number < first || number >= next {
 		return fmt.Errorf("there is no %s", kref)
 	}
 	return nil
