@@ -96,8 +96,12 @@ func bare(err error) error {
 
 // fail makes an error at a byte of the document.
 func (d *document) fail(at int64, place, problem, hint string) *Error {
-	line := 1 + bytes.Count(d.data[:min(at, int64(len(d.data)))], []byte("\n"))
-	return &Error{File: d.file, Line: line, Place: place, Problem: problem, Hint: hint}
+	return &Error{File: d.file, Line: d.line(at), Place: place, Problem: problem, Hint: hint}
+}
+
+// line gives the line, from 1, of a byte.
+func (d *document) line(at int64) int {
+	return 1 + bytes.Count(d.data[:min(at, int64(len(d.data)))], []byte("\n"))
 }
 
 // parse reads the document. Its root is an object; no object in it has a key
@@ -236,8 +240,7 @@ func (w *walker) object(place string) ([]member, error) {
 		}
 		m.key = token.(string) // the decoder has nothing else before a colon
 		if first, ok := seen[m.key]; ok {
-			before := w.doc.fail(first, "", "", "").Line
-			return nil, w.doc.fail(m.at, place, fmt.Sprintf("the key %q is here twice", m.key), fmt.Sprintf("it is on line %d already", before))
+			return nil, w.doc.fail(m.at, place, fmt.Sprintf("the key %q is here twice", m.key), fmt.Sprintf("it is on line %d already", w.doc.line(first)))
 		}
 		seen[m.key] = m.at
 		if m.value, err = w.value(join(place, m.key)); err != nil {

@@ -139,15 +139,15 @@ func (f *fields) countOrNever(key string) (n int64, never, ok bool) {
 	switch {
 	case m.value.kind == kindNumber:
 		return f.number(key, m.value, 1), false, true
-	case m.value.kind == kindString && m.value.text == never_:
+	case m.value.kind == kindString && m.value.text == neverWord:
 		return 0, true, true
 	}
-	f.err = wrongType(f.doc, m.value, join(f.place, key), fmt.Sprintf("a whole number of at least 1 or %q", never_))
+	f.err = wrongType(f.doc, m.value, join(f.place, key), fmt.Sprintf("a whole number of at least 1 or %q", neverWord))
 	return 0, false, false
 }
 
-// never_ is how SwingSet spells an infinite interval.
-const never_ = "never"
+// neverWord is how SwingSet spells an infinite interval.
+const neverWord = "never"
 
 // maxSafeInteger is the largest integer that JavaScript knows to be exact.
 const maxSafeInteger = 1<<53 - 1

@@ -24,11 +24,16 @@ func resolveSpec(dir, spec string) (string, error) {
 		return filepath.Clean(spec), nil
 	}
 	if isModuleName(spec) {
-		if path, ok := findModule(dir, spec); ok {
+		if path, ok := findModule(dir, spec); ok && isFile(path) {
 			return path, nil
 		}
 	}
 	return filepath.Join(dir, spec), nil
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // isModuleName tells whether a specifier may name a module of a package.
@@ -148,7 +153,7 @@ func conditional(target json.RawMessage) (string, bool) {
 	if json.Unmarshal(target, &path) == nil {
 		return path, path != ""
 	}
-	var doc = document{data: target}
+	doc := document{data: target}
 	conditions, err := doc.parse()
 	if err != nil {
 		return "", false

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -36,26 +37,21 @@ func (r reader) source(f *fields, modes ...string) (source, error) {
 		return source{}, f.err
 	}
 	var given []string
-	var first member
+	var last member
 	for _, m := range f.object.members {
-		for _, mode := range modes {
-			if m.key == mode {
-				given = append(given, mode)
-				first = m
-			}
+		if slices.Contains(modes, m.key) {
+			given, last = append(given, m.key), m
 		}
 	}
-	switch len(given) {
-	case 0:
+	if len(given) == 0 {
 		return source{}, r.doc.fail(f.object.start, f.place, "it has no source", "exactly one is needed of "+strings.Join(modes, ", "))
-	case 1:
-	default:
-		return source{}, r.doc.fail(first.at, f.place, "it has several sources: "+strings.Join(given, ", "), "exactly one is needed")
 	}
-	s := source{mode: given[0], place: join(f.place, given[0])}
-	s.line = r.doc.fail(first.value.start, "", "", "").Line
+	if len(given) > 1 {
+		return source{}, r.doc.fail(last.at, f.place, "it has several sources: "+strings.Join(given, ", "), "exactly one is needed")
+	}
+	s := source{mode: last.key, place: join(f.place, last.key), line: r.doc.line(last.value.start)}
 	if s.mode == "bundle" {
-		return r.inline(s, first.value)
+		return r.inline(s, last.value)
 	}
 	s.spec = f.string(s.mode, "")
 	if f.err != nil {
@@ -88,21 +84,20 @@ func (r reader) locate(s source) (source, error) {
 	}
 	info, err := os.Stat(path)
 	switch {
-	case err != nil && isModuleName(s.spec):
+	case err != nil && strings.HasPrefix(s.spec, "@"):
 		name, _ := splitModule(s.spec)
-		return source{}, s.fail(r.doc.file, fmt.Sprintf("cannot find %q: %v beside the config, and no such module", s.spec, bare(err)),
-			"check the path, or run: npm install "+name)
+		return source{}, s.fail(r.doc.file, fmt.Sprintf("cannot find the module %q in a node_modules directory", s.spec), "run: npm install "+name)
 	case err != nil:
-		return source{}, s.fail(r.doc.file, fmt.Sprintf("cannot find %q: %v", s.spec, bare(err)), r.relativeHint(s.spec))
-	case info.IsDir():
-		return source{}, s.fail(r.doc.file, fmt.Sprintf("%q is a directory, not a file", s.spec), "")
+		return source{}, s.fail(r.doc.file, fmt.Sprintf("cannot find %q: %v", s.spec, bare(err)), relativeHint(s.spec))
+	case !info.Mode().IsRegular():
+		return source{}, s.fail(r.doc.file, fmt.Sprintf("%q is not a file", s.spec), "")
 	}
 	s.path = path
 	return s, nil
 }
 
 // relativeHint reminds of what paths are relative to.
-func (r reader) relativeHint(spec string) string {
+func relativeHint(spec string) string {
 	if strings.HasPrefix(spec, "/") || strings.HasPrefix(spec, "file:") {
 		return ""
 	}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -65,6 +66,7 @@ func (t Tool) run(ctx context.Context, source, out string, dev bool) error {
 	var stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, node, append(args, source, out)...)
 	cmd.Stderr, cmd.WaitDelay = &stderr, patience
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for ctx to tell
 	err := cmd.Run()
 	var exit *exec.ExitError
 	switch {
