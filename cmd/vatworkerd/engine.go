@@ -12,9 +12,11 @@ import (
 	"vatworkerd/xsnap"
 )
 
-// enginePaths are the files of a worker image.
+// enginePaths are the files of a worker image, as absolute paths.
 type enginePaths struct {
-	engine, lockdown, supervisor string
+	Engine     string `json:"engine"`
+	Lockdown   string `json:"lockdown"`
+	Supervisor string `json:"supervisor"`
 }
 
 // findEngine resolves --engine, or the default places, to existing files.
@@ -34,39 +36,53 @@ func (a *app) findEngine() (enginePaths, error) {
 }
 
 func defaultEngineDirs() []string {
+	dirs := homes()
+	for i, home := range dirs {
+		dirs[i] = filepath.Join(home, "build", "engine")
+	}
+	return dirs
+}
+
+// homes are where vatworkerd may have been built: the directory above this
+// program's own, and VATWORKERD_HOME.
+func homes() []string {
 	var dirs []string
 	if exe, err := os.Executable(); err == nil {
 		if real, err := filepath.EvalSymlinks(exe); err == nil {
 			exe = real
 		}
-		dirs = append(dirs, filepath.Join(filepath.Dir(exe), "..", "build", "engine"))
+		dirs = append(dirs, filepath.Join(filepath.Dir(exe), ".."))
 	}
 	if home := os.Getenv("VATWORKERD_HOME"); home != "" {
-		dirs = append(dirs, filepath.Join(home, "build", "engine"))
+		dirs = append(dirs, home)
 	}
 	return dirs
 }
 
 // engineAt takes a binary or a directory; the bundles lie beside the binary.
 func engineAt(path string) (enginePaths, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return enginePaths{}, missingEngineFile("engine", path, err)
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return enginePaths{}, missingEngineFile("engine", path, err)
 	}
-	p := enginePaths{engine: path}
+	p := enginePaths{Engine: path}
 	dir := filepath.Dir(path)
 	if info.IsDir() {
 		dir = path
-		p.engine = filepath.Join(dir, "xsnap-worker")
+		p.Engine = filepath.Join(dir, "xsnap-worker")
 	}
-	p.lockdown = filepath.Join(dir, "lockdown.bundle")
-	p.supervisor = filepath.Join(dir, "supervisor.bundle")
+	p.Lockdown = filepath.Join(dir, "lockdown.bundle")
+	p.Supervisor = filepath.Join(dir, "supervisor.bundle")
 	return p, p.check()
 }
 
 func (p enginePaths) check() error {
 	for _, file := range []struct{ what, path string }{
-		{"engine", p.engine}, {"lockdown bundle", p.lockdown}, {"supervisor bundle", p.supervisor},
+		{"engine", p.Engine}, {"lockdown bundle", p.Lockdown}, {"supervisor bundle", p.Supervisor},
 	} {
 		if _, err := os.Stat(file.path); err != nil {
 			return missingEngineFile(file.what, file.path, err)
@@ -76,12 +92,12 @@ func (p enginePaths) check() error {
 }
 
 func missingEngineFile(what, path string, err error) error {
-	return usageError("cannot use the %s: %v", what, err).at(path).
+	return usageError("cannot use the %s: %v", what, err).
 		hint("run `make engine`, or name an xsnap-worker with lockdown.bundle and supervisor.bundle beside it")
 }
 
 func (p enginePaths) load() (xsnap.Image, error) {
-	image, err := xsnap.LoadImage(p.engine, p.lockdown, p.supervisor)
+	image, err := xsnap.LoadImage(p.Engine, p.Lockdown, p.Supervisor)
 	if err != nil {
 		return image, usageError("%v", err).hint("run `make engine` to build it anew")
 	}

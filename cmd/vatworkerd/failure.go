@@ -1,12 +1,14 @@
 package main
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 
+	"vatworkerd/kernelhost"
+	"vatworkerd/kernelhost/config"
 	"vatworkerd/pipeproto"
 )
 
@@ -16,10 +18,15 @@ const (
 	exitFailed = 1
 	exitUsage  = 2
 	exitPanic  = 3
+	// exitInterrupted is what shells give a command that SIGINT ended.
+	exitInterrupted = 130
 )
 
-// codeUsage is the error code of wrong input that no other part has coded.
-const codeUsage = "usage"
+// Error codes besides those of pipeproto.
+const (
+	codeUsage       = "usage" // wrong input that no other part has coded
+	codeInterrupted = "interrupted"
+)
 
 // failure is an error with what the command line adds to it.
 type failure struct {
@@ -44,8 +51,8 @@ func (f *failure) at(place string) *failure {
 // Error implements error.
 func (f *failure) Error() string { return f.told.Error() }
 
-// failed ends a command whose own output already says what is wrong.
-type failed struct{}
+// failed ends a command where the user is told elsewhere what is wrong.
+type failed struct{ exit int }
 
 func (failed) Error() string { return "the operation failed" }
 
@@ -56,10 +63,34 @@ func failureOf(err error) *failure {
 		return f
 	}
 	f = &failure{told: *pipeproto.ErrorOf(err), exit: exitFailed}
-	if f.told.Code == pipeproto.CodePanic {
-		f.exit = exitPanic
+	var interrupted *kernelhost.InterruptedError
+	switch {
+	case errors.As(err, &interrupted), errors.Is(err, context.Canceled):
+		f.told = pipeproto.Error{Code: codeInterrupted, Message: "interrupted; the state is as of the last committed block"}
+		f.exit = exitInterrupted
+	case kernelhost.IsPanic(err):
+		f.told.Code, f.exit = pipeproto.CodePanic, exitPanic
+	case isWrongInput(err):
+		f.exit = exitUsage
+	}
+	return f.fromConfig(err)
+}
+
+// fromConfig keeps apart what an error of the config says in one line.
+func (f *failure) fromConfig(err error) *failure {
+	var bad *config.Error
+	if errors.As(err, &bad) {
+		f.told.Place, f.told.Message, f.told.Hint = bad.Where(), bad.Problem, bad.Hint
 	}
 	return f
+}
+
+// isWrongInput tells errors about what the user gave from failed operations.
+func isWrongInput(err error) bool {
+	var unknown *kernelhost.UnknownVatError
+	var bad *config.Error
+	var mismatch *kernelhost.ConfigMismatchError
+	return errors.As(err, &unknown) || errors.As(err, &bad) || errors.As(err, &mismatch)
 }
 
 // report tells the user about err, if it is one, and gives the exit code.
@@ -69,13 +100,11 @@ func (a *app) report(err error, args []string) int {
 	}
 	var silent failed
 	if errors.As(err, &silent) {
-		return exitFailed
+		return max(silent.exit, exitFailed)
 	}
 	f := failureOf(err)
 	if a.json || wantsJSON(args) {
-		a.printJSON(struct {
-			Error pipeproto.Error `json:"error"`
-		}{f.told})
+		_ = a.document(errorDoc{f.told}) // a stdout that is gone has nobody to tell
 		return f.exit
 	}
 	writeFailure(a.stderr, f)
@@ -95,17 +124,12 @@ func wantsJSON(args []string) bool {
 	return false
 }
 
+// writeFailure writes one line, or where a report belongs to the error some
+// more, indented. Parts of it come from vats.
 func writeFailure(w io.Writer, f *failure) {
-	fmt.Fprintf(w, "vatworkerd: %s\n", strings.TrimSpace(f.told.Error()))
+	text := escapeLines(f.told.Error())
+	fmt.Fprintf(w, "vatworkerd: %s\n", strings.ReplaceAll(text, "\n", "\n  "))
 	if f.told.Hint != "" {
-		fmt.Fprintf(w, "hint: %s\n", f.told.Hint)
+		fmt.Fprintf(w, "hint: %s\n", escapeLines(f.told.Hint))
 	}
-}
-
-// printJSON prints the one document of a --json command.
-func (a *app) printJSON(v any) {
-	enc := json.NewEncoder(a.stdout)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	_ = enc.Encode(v) // stdout that is gone has nobody to tell
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -46,22 +47,42 @@ func (a *app) rootCommand() *cobra.Command {
 		SilenceErrors: true,
 		Args:          noCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		// Everything that needs no database is checked before one is opened.
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			a.fromEnvironment()
+			return a.checkColor()
+		},
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError("%v", err).hint("%s --help lists the flags", cmd.CommandPath())
 	})
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.db, "db", os.Getenv("VATWORKERD_DB"), "directory of the database (environment: VATWORKERD_DB)")
+	flags.StringVar(&a.db, "db", "", "directory of the database (environment: VATWORKERD_DB)")
 	flags.StringVar(&a.engine, "engine", "", "xsnap-worker binary, or a directory with it and its bundles (default: ../build/engine beside this program, or $VATWORKERD_HOME/build/engine)")
-	flags.StringVar(&a.cache, "cache", os.Getenv("VATWORKERD_CACHE"), "directory for base snapshots (environment: VATWORKERD_CACHE; default: inside the database)")
+	flags.StringVar(&a.cache, "cache", "", "directory for base snapshots (environment: VATWORKERD_CACHE; default: inside the database)")
 	flags.IntVar(&a.maxOnline, "max-online", 50, "how many vats may have a worker at a time")
 	flags.StringVar(&a.cpu, "cpu", "auto", "CPU that deliveries and workers share: auto, off, or a number")
 	flags.BoolVar(&a.json, "json", false, "print one JSON document on stdout and nothing else")
-	flags.StringVar(&a.logLevel, "log-level", "warn", "how much to log on stderr: trace, debug, info, warn, error, off")
+	flags.StringVar(&a.logLevel, "log-level", "", "what to log on stderr: trace, debug, info, warn, error, off (default: warn for serve, else off)")
 	flags.BoolVar(&a.logJSON, "log-json", false, "log JSON lines")
 	flags.StringVar(&a.color, "color", "auto", "colours: auto (on a terminal), always, never")
 	root.AddCommand(a.commands()...)
 	return root
+}
+
+// fromEnvironment fills in flags that were not given.
+func (a *app) fromEnvironment() {
+	if a.db == "" {
+		a.db = os.Getenv("VATWORKERD_DB")
+	}
+	if a.cache == "" {
+		a.cache = os.Getenv("VATWORKERD_CACHE")
+	}
+}
+
+// nameOf is a command without the program's name.
+func nameOf(cmd *cobra.Command) string {
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
 }
 
 // noCommand refuses arguments that are no command, by name.
@@ -70,6 +91,7 @@ func noCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	e := usageError("unknown command %q for %q", args[0], cmd.CommandPath())
+	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		return e.hint("did you mean %q?", near[0])
 	}
@@ -77,5 +99,9 @@ func noCommand(cmd *cobra.Command, args []string) error {
 }
 
 func (a *app) commands() []*cobra.Command {
-	return []*cobra.Command{a.serveCommand(), a.versionCommand()}
+	return []*cobra.Command{
+		a.runCommand(), a.sendCommand(), a.statusCommand(), a.vatCommand(), a.restartCommand(),
+		a.replayCommand(), a.spansCommand(), a.snapshotCommand(), a.doctorCommand(),
+		a.serveCommand(), a.versionCommand(),
+	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -48,7 +49,12 @@ func (a *app) serve(lockdown, supervisorBundle string) error {
 	// Ctrl-C reaches the whole process group; it is the host that decides.
 	// Notify, not Ignore: workers would inherit an ignored signal.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGHUP)
-	return supervisor.Serve(requests, replies, opts)
+	err = supervisor.Serve(requests, replies, opts)
+	var told *pipeproto.Error
+	if errors.As(err, &told) {
+		return failed{} // the host has it and tells its user
+	}
+	return err
 }
 
 func (a *app) supervisorOptions(lockdown, supervisorBundle string) (supervisor.Options, error) {
@@ -66,11 +72,11 @@ func (a *app) supervisorOptions(lockdown, supervisorBundle string) (supervisor.O
 	if opts.CPU, err = parseCPU(a.cpu); err != nil {
 		return opts, err
 	}
-	if a.maxOnline < 1 {
-		return opts, usageError("cannot use --max-online %d: it must be at least 1", a.maxOnline)
+	if err := checkMaxOnline(a.maxOnline); err != nil {
+		return opts, err
 	}
 	opts.Dir, opts.CacheDir, opts.MaxOnline = a.db, a.cache, a.maxOnline
-	opts.Logger, err = a.logger("vatworkerd")
+	opts.Logger, err = a.logger("vatworkerd", logWarn)
 	return opts, err
 }
 
@@ -78,7 +84,7 @@ func (a *app) supervisorOptions(lockdown, supervisorBundle string) (supervisor.O
 // the engine.
 func (a *app) servedEngine(lockdown, supervisorBundle string) (enginePaths, error) {
 	if a.engine != "" && lockdown != "" && supervisorBundle != "" {
-		p := enginePaths{engine: a.engine, lockdown: lockdown, supervisor: supervisorBundle}
+		p := enginePaths{Engine: a.engine, Lockdown: lockdown, Supervisor: supervisorBundle}
 		return p, p.check()
 	}
 	p, err := a.findEngine()
@@ -86,10 +92,10 @@ func (a *app) servedEngine(lockdown, supervisorBundle string) (enginePaths, erro
 		return p, err
 	}
 	if lockdown != "" {
-		p.lockdown = lockdown
+		p.Lockdown = lockdown
 	}
 	if supervisorBundle != "" {
-		p.supervisor = supervisorBundle
+		p.Supervisor = supervisorBundle
 	}
 	return p, p.check()
 }
@@ -135,16 +141,28 @@ func checkPipe(fd int, wrongWay int) error {
 // from serving, so that it reaches the user at the host's end as well.
 func tellHost(requests, replies *os.File, why error) error {
 	conn := pipeproto.NewConn(requests, replies, pipeproto.DefaultMaxFrameBytes)
-	refused := failureOf(why).told
+	refused := failureOf(why)
+	told := false
 	_ = pipeproto.ServeHello(conn, func(pipeproto.Hello) (pipeproto.HelloReply, error) {
-		return pipeproto.HelloReply{}, &refused
+		told = true
+		return pipeproto.HelloReply{}, &refused.told
 	})
+	if told {
+		return failed{exit: refused.exit}
+	}
 	return why
+}
+
+func checkMaxOnline(n int) error {
+	if n < 1 {
+		return usageError("cannot use --max-online %d: it must be at least 1", n)
+	}
+	return nil
 }
 
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usageError("%s takes no arguments, but was given %q", cmd.CommandPath(), args[0])
+		return usageError("%s takes no arguments, but was given %q", nameOf(cmd), args[0])
 	}
 	return nil
 }

@@ -25,8 +25,7 @@ func (a *app) versionCommand() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			v := buildVersion()
 			if a.json {
-				a.printJSON(v)
-				return nil
+				return a.document(v)
 			}
 			fmt.Fprintln(a.stdout, v)
 			return nil

@@ -56,10 +56,14 @@ func Count(n int64) string {
 	return b.String()
 }
 
-// Plural writes a number and its noun, e.g. "1 vat", "2 vats".
-func Plural(n int64, noun string) string {
-	if n == 1 {
+// Plural writes a number and its noun, e.g. "1 vat", "2 vats"; plural is the
+// noun's plural where an s does not make it.
+func Plural(n int64, noun string, plural ...string) string {
+	switch {
+	case n == 1:
 		return "1 " + noun
+	case len(plural) > 0:
+		return Count(n) + " " + plural[0]
 	}
 	return Count(n) + " " + noun + "s"
 }

@@ -24,6 +24,15 @@ func WriteJSON(w io.Writer, v any) error {
 	return err
 }
 
+// JSONLine gives JSON text as one line, escaped as by WriteJSON.
+func JSONLine(text json.RawMessage) string {
+	var line bytes.Buffer
+	if err := json.Compact(&line, text); err != nil {
+		return Escape(string(text))
+	}
+	return string(escapeJSON(line.Bytes()))
+}
+
 // escapeJSON works on the whole text: in valid JSON a character beyond ASCII
 // can only be inside a string.
 func escapeJSON(text []byte) []byte {

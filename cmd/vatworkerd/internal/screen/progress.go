@@ -9,8 +9,8 @@ import (
 )
 
 // Progress shows how far long work is: one line that is rewritten in place on
-// a terminal, and elsewhere a plain line at the start, now and then, and at the
-// end. Safe for concurrent use.
+// a terminal, and elsewhere, if it takes longer, a plain line now and then and
+// at the end. Safe for concurrent use.
 type Progress struct {
 	Out      io.Writer
 	Terminal bool
@@ -45,7 +45,8 @@ func (p *Progress) Step(what string, done, total int64) {
 		}
 	}
 	last := total > 0 && done >= total
-	if p.settled || !last && now.Sub(p.shown) < p.every() {
+	isBrief := !p.Terminal && now.Sub(p.began) < plainEvery
+	if p.settled || isBrief || !last && now.Sub(p.shown) < p.every() {
 		return
 	}
 	p.shown = now

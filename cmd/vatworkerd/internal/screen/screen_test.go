@@ -118,6 +118,13 @@ func TestProgress(t *testing.T) {
 	if got, want := run(false), "rehearse  2/4  6.0 s\nrehearse  4/4  12.0 s\n"; got != want {
 		t.Errorf("plain: got %q, want %q", got, want)
 	}
+	var brief bytes.Buffer
+	p := &Progress{Out: &brief, Now: clock}
+	p.Step("verify", 0, 1)
+	p.Step("verify", 1, 1)
+	if brief.Len() > 0 {
+		t.Errorf("short work is told of in a pipe: %q", &brief)
+	}
 	onTerminal := run(true)
 	if n := strings.Count(onTerminal, "\n"); n != 1 || !strings.HasSuffix(onTerminal, "4/4  12.0 s\n") {
 		t.Errorf("terminal: %q", onTerminal)

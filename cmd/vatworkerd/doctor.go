@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"vatworkerd/cmd/vatworkerd/internal/screen"
+	"vatworkerd/kernelhost"
+)
+
+// finding is what doctor found out about one thing.
+type finding struct {
+	Check  string `json:"check"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
+	Hint   string `json:"hint,omitempty"`
+}
+
+// doctorDoc is the document of `doctor`.
+type doctorDoc struct {
+	Findings      []finding `json:"findings"`
+	Failed        int       `json:"failed"`
+	ExplicitFlags *int64    `json:"explicitFlags,omitempty"` // records that were rewritten
+}
+
+func (a *app) doctorCommand() *cobra.Command {
+	var writeFlags bool
+	cmd := &cobra.Command{
+		Use: "doctor", Short: "Check this machine, the engine and (with --db) a database", Args: noArguments,
+		Long: "doctor checks what vats need to run here. With --db it also opens the database and reads every\n" +
+			"heap snapshot. It changes nothing, unless --write-explicit-flags asks it to write both flags into\n" +
+			"the records of vats from before there were flags.",
+	}
+	cmd.Flags().BoolVar(&writeFlags, "write-explicit-flags", false, "write the suspended and paused flags into records that lack them")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if writeFlags || a.db != "" {
+			if err := a.needDatabase(); err != nil {
+				return err
+			}
+		}
+		doc := doctorDoc{Findings: []finding{a.checkEngine(), checkBundler(), a.checkCPU(), a.checkDescriptors()}}
+		if a.db != "" {
+			if err := a.examine(cmd.Context(), writeFlags, &doc); err != nil {
+				return err
+			}
+		}
+		return a.diagnosed(doc)
+	}
+	return cmd
+}
+
+// found makes a finding of a check's outcome.
+func found(check, detail string, err error) finding {
+	if err == nil {
+		return finding{Check: check, OK: true, Detail: detail}
+	}
+	f := failureOf(err)
+	return finding{Check: check, Detail: f.Error(), Hint: f.told.Hint}
+}
+
+func (a *app) checkEngine() finding {
+	paths, err := a.engineFor(a.db)
+	if err != nil {
+		return found("engine", "", err)
+	}
+	image, err := paths.load()
+	return found("engine", fmt.Sprintf("%s, %s, image %s", image.Engine.Version, image.Engine.Path, short(image.ID())), err)
+}
+
+// checkBundler looks for what bundles vat sources; ready bundles do without.
+func checkBundler() finding {
+	path, err := exec.LookPath("node")
+	if err == nil {
+		path += ", " + bundleScript()
+		_, err = os.Stat(bundleScript())
+	}
+	if err != nil {
+		return finding{Check: "bundler", OK: true, Detail: fmt.Sprintf("sources (sourceSpec) cannot be bundled, ready bundles (bundleSpec) can be used: %v", err)}
+	}
+	return found("bundler", path, nil)
+}
+
+func (a *app) checkCPU() finding {
+	cpu, err := parseCPU(a.cpu)
+	if cpu < 0 {
+		return found("cpu", "deliveries and workers use any CPU", err)
+	}
+	return found("cpu", fmt.Sprintf("deliveries and workers share CPU %d", cpu), err)
+}
+
+// A worker takes this many descriptors of the daemon at most, besides its own.
+const (
+	descriptorsPerWorker = 8
+	descriptorsElse      = 64
+)
+
+func (a *app) checkDescriptors() finding {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return found("descriptors", "", err)
+	}
+	need := uint64(descriptorsPerWorker*max(a.maxOnline, 1) + descriptorsElse)
+	detail := fmt.Sprintf("%d may be open, %d workers need up to %d", limit.Max, a.maxOnline, need)
+	if limit.Max < need {
+		return finding{Check: "descriptors", Detail: detail, Hint: "raise the limit (ulimit -n), or lower --max-online"}
+	}
+	return found("descriptors", detail, nil)
+}
+
+// examine checks a database, and writes its flags out if it was asked to.
+func (a *app) examine(ctx context.Context, writeFlags bool, doc *doctorDoc) error {
+	return a.withKernel(ctx, func(s *session) error {
+		st, err := s.kernel.Status(s.ctx, "", -1)
+		if err != nil {
+			return err
+		}
+		doc.Findings = append(doc.Findings, checkDatabase(st))
+		checks, err := s.kernel.SnapshotVerify(s.ctx, "")
+		if err != nil {
+			return err
+		}
+		bad := finding{Check: "snapshots", OK: true, Detail: screen.Plural(int64(len(checks)), "heap snapshot") + " sound"}
+		for _, check := range checks {
+			if check.Problem != "" {
+				bad = finding{Check: "snapshots", Detail: check.Problem, Hint: "`vatworkerd snapshot verify` lists them all; a vat whose transcript reaches back far enough mends its own"}
+			}
+		}
+		doc.Findings = append(doc.Findings, bad)
+		if !writeFlags {
+			return nil
+		}
+		n, err := s.kernel.WriteExplicitFlags(s.ctx)
+		if err != nil {
+			return err
+		}
+		doc.ExplicitFlags = &n
+		return s.kernel.Commit(s.ctx)
+	})
+}
+
+func checkDatabase(st kernelhost.Status) finding {
+	if st.Panic != "" {
+		return finding{Check: "database", Detail: "panic: " + st.Panic}
+	}
+	return found("database", fmt.Sprintf("height %s, %s", screen.Count(st.Height), vatTotals(st.Counts)), nil)
+}
+
+// diagnosed shows the findings; a bad one fails the command.
+func (a *app) diagnosed(doc doctorDoc) error {
+	table := screen.Table{Columns: []screen.Column{{Title: "CHECK"}, {Title: ""}, {Title: "FOUND"}}}
+	for _, f := range doc.Findings {
+		verdict := screen.Cell{Text: "ok", Style: screen.Green}
+		if !f.OK {
+			doc.Failed++
+			verdict = screen.Cell{Text: "bad", Style: screen.Red}
+		}
+		table.Add(screen.Cell{Text: f.Check}, verdict, screen.Cell{Text: f.Detail})
+		if f.Hint != "" {
+			table.Add(screen.Cell{}, screen.Cell{}, screen.Cell{Text: "hint: " + f.Hint, Style: screen.Dim})
+		}
+	}
+	if err := a.show(doc, table); err != nil {
+		return err
+	}
+	if doc.ExplicitFlags != nil && !a.json {
+		fmt.Fprintf(a.stdout, "\nflags written into %s\n", screen.Plural(*doc.ExplicitFlags, "record"))
+	}
+	if doc.Failed > 0 {
+		return failed{}
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+)
+
+// TestScripts runs the command lines of testdata/script as a user would, on
+// real workers, and compares what they print. -rewrite writes it anew.
+func TestScripts(t *testing.T) {
+	datadriven.Walk(t, filepath.Join("testdata", "script"), func(t *testing.T, path string) {
+		r := newRig(t)
+		r.linkProgram()
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			switch d.Cmd {
+			case "sh":
+				return r.normal(r.shell(d.Input))
+			case "write":
+				r.write(d.CmdArgs[0].String(), d.Input)
+				return ""
+			case "vats":
+				r.writeConfig(d.CmdArgs[0].String(), d.Input)
+				return ""
+			}
+			d.Fatalf(t, "no command %q", d.Cmd)
+			return ""
+		})
+	})
+}
+
+// linkProgram puts the program in the PATH under its name.
+func (r *rig) linkProgram() {
+	r.t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	bin := filepath.Join(r.dir, "bin")
+	if err := os.Mkdir(bin, 0o700); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.Symlink(exe, filepath.Join(bin, "vatworkerd")); err != nil {
+		r.t.Fatal(err)
+	}
+	for i, v := range r.env {
+		if path, ok := strings.CutPrefix(v, "PATH="); ok {
+			r.env[i] = "PATH=" + bin + ":" + path
+		}
+	}
+}
+
+// shell shows stdout, stderr and the exit code of a shell command.
+func (r *rig) shell(line string) string {
+	var stdout, stderr bytes.Buffer
+	cmd := exec.Command("sh", "-c", line)
+	cmd.Dir, cmd.Env = r.dir, r.env
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	_ = cmd.Run()
+	var b strings.Builder
+	b.WriteString(stdout.String())
+	if stderr.Len() > 0 {
+		fmt.Fprintf(&b, "[stderr]\n%s", stderr.String())
+	}
+	if code := cmd.ProcessState.ExitCode(); code != 0 {
+		fmt.Fprintf(&b, "[exit %d]\n", code)
+	}
+	return b.String()
+}
