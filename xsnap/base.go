@@ -21,6 +21,10 @@ import (
 // again. Files are named base-<image ID>-<sha256 of the content>.xss. Safe for
 // concurrent use; several processes may share the directory.
 type BaseCache struct {
+	// Sandbox contains the workers that build base snapshots. It is set before
+	// the first Open; the heaps are the same under every policy.
+	Sandbox Sandbox
+
 	spawner *Spawner
 	dir     string
 
@@ -140,7 +144,7 @@ func (c *BaseCache) build(image Image) (f *os.File, err error) {
 
 // write makes the heap with a worker that is metered as vats' workers are.
 func (c *BaseCache) write(image Image, dst io.Writer) (hash string, err error) {
-	w, err := c.spawner.Start(image.Engine, StartOptions{Name: "base-snapshot", MeterLimit: DefaultMeterLimit, CPU: -1})
+	w, err := c.spawner.Start(image.Engine, StartOptions{Name: "base-snapshot", MeterLimit: DefaultMeterLimit, CPU: -1, Sandbox: c.Sandbox})
 	if err != nil {
 		return "", err
 	}

@@ -46,7 +46,7 @@ func findEngineFiles(path string) (engineFiles, error) {
 func loaderOf(path string) (string, error) {
 	f, err := elf.Open(path)
 	var format *elf.FormatError
-	if errors.As(err, &format) {
+	if errors.As(err, &format) || errors.Is(err, io.EOF) {
 		return "", errors.New("it is no ELF program (a script cannot be contained); use --sandbox off")
 	}
 	if err != nil {

@@ -65,6 +65,13 @@ type rig struct {
 	spawner *Spawner
 	image   Image
 	base    *BaseCache
+	sandbox Sandbox
+}
+
+// contained makes the rig start its workers under policy.
+func (r *rig) contained(policy Sandbox) *rig {
+	r.sandbox, r.base.Sandbox = policy, policy
+	return r
 }
 
 func newRig(t testing.TB) *rig {
@@ -106,6 +113,7 @@ func newSpawner(t testing.TB) *Spawner {
 // start starts a worker with o completed, to be closed when the test ends.
 func (r *rig) start(o StartOptions) *Worker {
 	r.t.Helper()
+	o.Sandbox = r.sandbox
 	return startWorker(r.t, r.spawner, r.image.Engine, o)
 }
 

@@ -64,10 +64,14 @@ func (s *Sandbox) Type() string { return "policy" }
 // Check reports, once at the start, what this kernel can hold back: under auto
 // it logs one line about what it cannot, under require that is a *SandboxError.
 func (s Sandbox) Check(log func(line string)) error {
+	return s.check(DetectSandbox(), log)
+}
+
+func (s Sandbox) check(support SandboxSupport, log func(line string)) error {
 	if s == SandboxOff {
 		return nil
 	}
-	err := DetectSandbox().Require()
+	err := support.Require()
 	if err == nil || s == SandboxRequire {
 		return err
 	}
