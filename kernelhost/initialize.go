@@ -205,6 +205,9 @@ func (k *Kernel) startVats(ctx context.Context, names map[string]string) error {
 		if k.dead != nil || k.cause != nil {
 			return err
 		}
+		if err != nil && !IsPanic(err) {
+			return err // the daemon's trouble, such as a full disk, and not the vat's
+		}
 		if h.begun != "" && !h.started[h.begun] {
 			problem, err := k.startProblem(ctx, err)
 			if err != nil {
@@ -224,12 +227,12 @@ func (k *Kernel) startVats(ctx context.Context, names map[string]string) error {
 
 // startProblem says why the vat that began last did not start: its startVat
 // said so, or the daemon knows, as when the bundle is no good.
-func (k *Kernel) startProblem(ctx context.Context, runErr error) (string, error) {
+func (k *Kernel) startProblem(ctx context.Context, panicked error) (string, error) {
 	if k.callbacks.problem != "" {
 		return k.callbacks.problem, nil
 	}
-	if runErr != nil {
-		return runErr.Error(), nil
+	if panicked != nil { // a critical vat's failure
+		return panicked.Error(), nil
 	}
 	var status pipeproto.VatStatus
 	err := k.call(ctx, pipeproto.ReqVat, pipeproto.VatRef{VatID: k.callbacks.begun}, &status)

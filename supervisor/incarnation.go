@@ -49,6 +49,11 @@ func (c *crank) startIncarnation(rec *record, ch change) error {
 		return err
 	}
 	rec.LastError = ""
+	if !rec.state().holds() {
+		if err := c.wake(rec.ID); err != nil {
+			return err
+		}
+	}
 	c.after(func() { c.s.pool.adopt(rec.ID, w) })
 	return nil
 }
@@ -105,6 +110,9 @@ func (c *crank) endIncarnation(rec *record, ch change) error {
 		return err
 	}
 	if err := snapshots.StopUsing(c.tx, rec.ID); err != nil {
+		return err
+	}
+	if err := c.dropReaps(rec.ID); err != nil {
 		return err
 	}
 	rec.LastEnd = ch.endReason

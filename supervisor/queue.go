@@ -93,28 +93,71 @@ func (c *crank) take(vatID string, order itemOrder) (queued, error) {
 	return item, c.tx.Err()
 }
 
-// park takes the vat's items out of the run index; release puts them back.
+// park takes the vat's items out of the run index; wake puts them back.
 func (c *crank) park(vatID string) error {
-	n := c.eachItem(vatID, func(order itemOrder) { c.tx.Delete(runKey(order)) })
-	c.tally().Queued -= n
-	c.tally().Held += n
+	c.eachItem(vatID, func(order itemOrder) {
+		if _, runnable := c.tx.Get(runKey(order)); runnable {
+			c.fail(c.setAside(order))
+		}
+	})
 	return c.tx.Err()
 }
 
-func (c *crank) release(vatID string) error {
-	n := c.eachItem(vatID, func(order itemOrder) { c.tx.Set(runKey(order), vatID) })
-	c.tally().Held -= n
-	c.tally().Queued += n
+// priority is the leading digit of an item's place.
+func (o itemOrder) priority() uint8 { return o[0] - '0' }
+
+// dropReaps removes the bringOutYourDead items that wait for an incarnation
+// that ends: the next one has nothing yet that could be dead.
+func (c *crank) dropReaps(vatID string) error {
+	var reaps []itemOrder
+	c.eachItem(vatID, func(order itemOrder) {
+		if order.priority() == pipeproto.PriorityReap {
+			reaps = append(reaps, order)
+		}
+	})
+	for _, order := range reaps {
+		n := c.tally()
+		if _, runnable := c.tx.Get(runKey(order)); runnable {
+			n.Queued--
+		} else {
+			n.Held--
+		}
+		c.tx.Delete(queueKey(vatID, order))
+		c.tx.Delete(runKey(order))
+		c.addQueueLen(vatID, -1)
+	}
 	return c.tx.Err()
 }
 
-func (c *crank) eachItem(vatID string, visit func(itemOrder)) (n int64) {
+// setAside takes one item out of the run index.
+func (c *crank) setAside(order itemOrder) error {
+	c.tx.Delete(runKey(order))
+	n := c.tally()
+	n.Queued--
+	n.Held++
+	return c.tx.Err()
+}
+
+// wake makes every item of a vat runnable, each in its place.
+func (c *crank) wake(vatID string) error {
+	c.eachItem(vatID, func(order itemOrder) {
+		if _, runnable := c.tx.Get(runKey(order)); runnable {
+			return
+		}
+		c.tx.Set(runKey(order), vatID)
+		n := c.tally()
+		n.Queued++
+		n.Held--
+	})
+	return c.tx.Err()
+}
+
+// eachItem visits a vat's items in order.
+func (c *crank) eachItem(vatID string, visit func(itemOrder)) {
 	prefix := queuePrefix(vatID)
 	for key, ok := c.tx.NextKey(prefix, prefix); ok; key, ok = c.tx.NextKey(key, prefix) {
 		visit(orderOfQueueKey(key, prefix))
-		n++
 	}
-	return n
 }
 
 func (c *crank) addQueueLen(vatID string, by int64) {

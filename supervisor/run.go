@@ -36,7 +36,8 @@ func (s *Supervisor) run(budget pipeproto.Run) (pipeproto.RunReply, error) {
 }
 
 // step runs the lowest runnable item: one crank, or the crank that has to come
-// before it.
+// before it. Garbage collection is no reason to start a suspended vat: such
+// items wait for its next incarnation.
 func (s *Supervisor) step() (ran bool, err error) {
 	next, err := s.heads(1)
 	if err != nil || len(next) == 0 {
@@ -58,6 +59,9 @@ func (s *Supervisor) step() (ran bool, err error) {
 	case doSplat:
 		return true, s.splat(rec.ID, next[0].order)
 	case doStart:
+		if next[0].order.priority() < pipeproto.PriorityMessage {
+			return true, s.runCrank(func(c *crank) error { return c.setAside(next[0].order) })
+		}
 		return true, s.startOnDemand(rec.ID)
 	case doDeliver:
 		return true, s.deliverItem(rec.ID, next[0].order)

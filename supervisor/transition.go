@@ -53,7 +53,7 @@ func (c *crank) perform(do effect, rec *record, ch change) error {
 	case doPark:
 		return c.park(rec.ID)
 	case doRelease:
-		return c.release(rec.ID)
+		return c.wake(rec.ID)
 	case doKeepErr:
 		rec.LastError = ch.problem
 		return nil

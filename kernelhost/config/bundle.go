@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -56,22 +57,31 @@ func CheckBundle(data []byte) (id string, err error) {
 }
 
 // LoadBundle is ReadBundle, but a JavaScript module (.js, .mjs) is bundled.
+// Errors are *Error; that of ctx.
 func LoadBundle(ctx context.Context, path string, bundler Bundler) (id string, data []byte, err error) {
-	if ext := filepath.Ext(path); ext != ".js" && ext != ".mjs" {
+	if !isSource(path) {
 		return ReadBundle(path)
 	}
 	absolute, err := filepath.Abs(path)
+	if err == nil {
+		_, err = os.Stat(absolute)
+	}
 	if err != nil {
-		return "", nil, &Error{File: path, Problem: err.Error()}
+		return "", nil, &Error{File: path, Problem: bare(err).Error()}
 	}
 	b, err := makeBundle(ctx, bundler, absolute, false)
 	if ctx.Err() != nil {
 		return "", nil, fmt.Errorf("cannot bundle %s: %w", path, ctx.Err())
 	}
 	if err != nil {
-		return "", nil, &Error{File: path, Problem: bundlingProblem(err, path, absolute), Hint: bundlingHint(err)}
+		return "", nil, sourceError(err, path, absolute)
 	}
 	return b.id, b.text, nil
+}
+
+func isSource(path string) bool {
+	ext := filepath.Ext(path)
+	return ext == ".js" || ext == ".mjs"
 }
 
 func noBundle(format string, args ...any) (checkedBundle, error) {

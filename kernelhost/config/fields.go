@@ -124,10 +124,15 @@ func (f *fields) count(key string, otherwise, least int64) int64 {
 
 func (f *fields) number(key string, v value, least int64) int64 {
 	n, ok := wholeNumber(v.text)
-	if !ok || n < least {
-		f.fail(v.start, key, fmt.Sprintf("this must be a whole number from %d to %d, not %s", least, int64(maxSafeInteger), describe(f.doc, v)), "")
+	if ok && n >= least {
+		return n
 	}
-	return n
+	bound := fmt.Sprintf("at least %d", least)
+	if f64, err := strconv.ParseFloat(v.text, 64); err != nil || f64 > maxSafeInteger {
+		bound = fmt.Sprintf("at most %d", int64(maxSafeInteger))
+	}
+	f.fail(v.start, key, fmt.Sprintf("this must be a whole number of %s, not %s", bound, describe(f.doc, v)), "")
+	return 0
 }
 
 // countOrNever reads a whole number of at least 1, or "never". ok: it is there.

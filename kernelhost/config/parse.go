@@ -101,11 +101,8 @@ func (f *fields) bundleFormat() {
 	if !ok {
 		return
 	}
-	switch m.value.text {
-	case "getExport", "nestedEvaluate":
+	if m.value.text != ours {
 		f.fail(m.value.start, key, fmt.Sprintf("the format %q is not supported", m.value.text), fmt.Sprintf("bundles are made in the format %q", ours))
-	default:
-		f.choice(key, "", ours)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -117,7 +118,7 @@ func (c *Config) readReady(ctx context.Context) (map[string]checkedBundle, error
 
 // sourceHint helps those who have given a source for a bundle.
 func (j job) sourceHint() string {
-	if ext := filepath.Ext(j.path); ext == ".js" || ext == ".mjs" {
+	if isSource(j.path) {
 		return `a source to be bundled is named by "sourceSpec"`
 	}
 	return ""
@@ -216,13 +217,38 @@ func makeBundle(ctx context.Context, bundler Bundler, path string, dev bool) (ch
 // bundlingProblem says what a bundler said, with the source's path as the user
 // wrote it.
 func bundlingProblem(err error, spec, path string) string {
-	text := err.Error()
-	for _, known := range []string{path, realPath(path)} {
-		if rest, ok := strings.CutPrefix(text, known+":"); ok {
-			return "cannot bundle " + spec + ":" + rest
-		}
+	if rest, ok := cutPath(err.Error(), path); ok {
+		return "cannot bundle " + spec + ":" + rest
 	}
-	return "cannot bundle " + spec + ": " + text
+	return "cannot bundle " + spec + ": " + err.Error()
+}
+
+// sourceError is an error about a source that no config names.
+func sourceError(err error, spec, path string) *Error {
+	e := &Error{File: spec, Problem: "cannot bundle it: " + err.Error(), Hint: bundlingHint(err)}
+	rest, ok := cutPath(err.Error(), path)
+	if !ok {
+		return e
+	}
+	line, after, _ := strings.Cut(rest, ":")
+	if n, err := strconv.Atoi(line); err == nil {
+		e.Line, rest = n, after
+	}
+	e.Problem = "cannot bundle it: " + strings.TrimSpace(rest)
+	return e
+}
+
+// cutPath takes a file's path off the beginning of a text.
+func cutPath(text, path string) (rest string, ok bool) {
+	if rest, ok = strings.CutPrefix(text, path+":"); ok {
+		return rest, true
+	}
+	// Tools name a file as it is without links.
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return text, false
+	}
+	return strings.CutPrefix(text, real+":")
 }
 
 func bundlingHint(err error) string {
@@ -231,11 +257,4 @@ func bundlingHint(err error) string {
 		return tool.Hint
 	}
 	return ""
-}
-
-func realPath(path string) string {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
-	}
-	return path
 }

@@ -85,8 +85,11 @@ func (r reader) locate(s source) (source, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil && strings.HasPrefix(s.spec, "@"):
-		name, _ := splitModule(s.spec)
-		return source{}, s.fail(r.doc.file, fmt.Sprintf("cannot find the module %q in a node_modules directory", s.spec), "run: npm install "+name)
+		hint := "check its name"
+		if name, _ := splitModule(s.spec); name != "" {
+			hint = "check its name, or run: npm install " + name
+		}
+		return source{}, s.fail(r.doc.file, fmt.Sprintf("cannot find the module %q in a node_modules directory", s.spec), hint)
 	case err != nil:
 		return source{}, s.fail(r.doc.file, fmt.Sprintf("cannot find %q: %v", s.spec, bare(err)), relativeHint(s.spec))
 	case !info.Mode().IsRegular():
