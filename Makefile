@@ -54,7 +54,7 @@ build: ## build bin/vatworkerd
 	@go build -o bin/vatworkerd ./cmd/vatworkerd
 
 .PHONY: demo
-demo: prerequisites engine build ## build all, then run the demo vats and show what happens
+demo: prerequisites engine bundles build ## build all, then run the demo vats and show what happens
 	@rm -rf $(DEMO_DB)
 	@bin/vatworkerd run testdata/demo/config.json --db $(DEMO_DB) --max-online 3
 	@echo 'The vats are kept in $(DEMO_DB). Try: bin/vatworkerd send --db $(DEMO_DB) alice balance'
