@@ -5,15 +5,14 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
-
-	"github.com/cockroachdb/datadriven"
 )
 
 // FuzzParse demands an *Error with a line in the file, or a config that is
 // whole and reads the same when it is laid out differently.
 func FuzzParse(f *testing.F) {
-	datadriven.Walk(f, "testdata/golden", func(_ testing.TB, path string) { seed(f, path) })
+	seed(f)
 	dir := f.TempDir()
 	for _, name := range []string{"a.js", "b.js"} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
@@ -40,15 +39,21 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// seed adds the inputs of a golden script.
-func seed(f *testing.F, path string) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		f.Fatal(err)
+// seed adds the inputs of the golden scripts.
+func seed(f *testing.F) {
+	scripts, err := filepath.Glob("testdata/golden/*")
+	if err != nil || len(scripts) == 0 {
+		f.Fatalf("there are no golden scripts: %v", err)
 	}
-	for i, part := range splitScript(string(text)) {
-		if i%2 == 1 {
-			f.Add([]byte(part))
+	for _, script := range scripts {
+		text, err := os.ReadFile(script)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for part := range strings.SplitSeq(string(text), "\n\n") {
+			input, _, _ := strings.Cut(part, "\n----")
+			_, input, _ = strings.Cut(input, "parse\n")
+			f.Add([]byte(input))
 		}
 	}
 }

@@ -20,19 +20,21 @@ func Parse(path string) (Config, error) {
 	if err != nil {
 		return Config{}, &Error{File: path, Problem: err.Error()}
 	}
-	doc := &document{file: path, data: data}
-	root, err := doc.parse()
-	if err != nil {
-		return Config{}, err
-	}
-	r := reader{doc: doc, dir: dir}
-	return r.config(root)
+	return reader{doc: &document{file: path, data: data}, dir: dir}.read()
 }
 
 // reader turns a document into a Config.
 type reader struct {
 	doc *document
 	dir string // absolute; what paths in the config are relative to
+}
+
+func (r reader) read() (Config, error) {
+	root, err := r.doc.parse()
+	if err != nil {
+		return Config{}, err
+	}
+	return r.config(root)
 }
 
 // topKeys are the keys of a config.

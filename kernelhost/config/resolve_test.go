@@ -213,7 +213,7 @@ func TestDigestStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = "DIGEST"
+	const want = "10275c6951c7e344001e934931e1463175fd5f03663d0c5789b117f26b632b27"
 	if c.Digest != want {
 		t.Errorf("the digest is %s, and was %s", c.Digest, want)
 	}
