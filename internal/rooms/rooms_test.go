@@ -15,9 +15,10 @@ import (
 // here may import none.
 func allowed() map[string][]string {
 	return map[string][]string{
-		"cmd/vatworkerd": {"kernelhost", "kernelhost/config", "kernelhost/capdata", "supervisor", "xsnap", "pipeproto", "store"},
+		"cmd/vatworkerd": {"kernelhost", "kernelhost/config", "kernelhost/capdata", "supervisor", "swingstore", "xsnap", "pipeproto", "store"},
 		"kernelhost":     {"kernelhost/config", "kernelhost/capdata", "pipeproto", "store"},
 		"supervisor":     {"xsnap", "snapshots", "transcripts", "pipeproto", "store"},
+		"swingstore":     {"xsnap", "snapshots", "transcripts", "pipeproto", "store"},
 		"snapshots":      {"pipeproto", "store"},
 		"transcripts":    {"store"},
 		"xsnap":          {"pipeproto"},
