@@ -25,6 +25,11 @@ func (s *Supervisor) rememberImage(image xsnap.Image) error {
 	if err != nil {
 		return fmt.Errorf("cannot encode image paths: %w", err)
 	}
+	// Opening a store only to look at it shall leave its files as they are.
+	known, ok, err := s.db.LocalGet(keyImage + image.ID())
+	if err != nil || (ok && known == string(text)) {
+		return err
+	}
 	return s.db.LocalSet(keyImage+image.ID(), string(text))
 }
 

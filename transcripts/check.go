@@ -70,9 +70,9 @@ func checkItems(r Reader, s Span) error {
 		}
 		return nil
 	}
-	hash := initialHash()
+	hash := EmptySpanHash()
 	err = Each(r, s.VatID, s.StartPos, s.EndPos, func(_ int64, item string) error {
-		hash = nextHash(hash, item)
+		hash = NextSpanHash(hash, item)
 		return nil
 	})
 	if err == nil && hash != s.Hash {

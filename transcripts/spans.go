@@ -34,11 +34,11 @@ func (e *NoTranscriptError) Error() string {
 	return fmt.Sprintf("vat %s has no transcript", e.VatID)
 }
 
-// initialHash is the hash of an empty span.
-func initialHash() string { return sha256Hex("start of transcript span") }
+// EmptySpanHash is the hash of a span without items, in hex.
+func EmptySpanHash() string { return sha256Hex("start of transcript span") }
 
-// nextHash is the cumulative hash after one more item: both hashes enter as hex text.
-func nextHash(prior, item string) string { return sha256Hex(prior + sha256Hex(item)) }
+// NextSpanHash is the cumulative hash after one more item: both hashes enter as hex text.
+func NextSpanHash(prior, item string) string { return sha256Hex(prior + sha256Hex(item)) }
 
 func sha256Hex(text string) string {
 	sum := sha256.Sum256([]byte(text))
@@ -71,7 +71,7 @@ func Init(c *store.Crank, vatID string) error {
 	} else if exists {
 		return fmt.Errorf("cannot start the transcript of vat %s: it has one", vatID)
 	}
-	_, err := writeSpan(c, Span{VatID: vatID, Hash: initialHash(), IsCurrent: true})
+	_, err := writeSpan(c, Span{VatID: vatID, Hash: EmptySpanHash(), IsCurrent: true})
 	return err
 }
 
@@ -84,7 +84,7 @@ func Append(c *store.Crank, vatID, item string) (position int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	hash := nextHash(span.Hash, item)
+	hash := NextSpanHash(span.Hash, item)
 	err = c.Exec("INSERT INTO transcriptItems (vatID, position, item, incarnation) VALUES (?, ?, ?, ?)",
 		vatID, span.EndPos, item, span.Incarnation)
 	if err != nil {
@@ -146,7 +146,7 @@ func rollover(c *store.Crank, vatID string, incarnations int64) (Span, error) {
 		return Span{}, fmt.Errorf("cannot close the span of vat %s: %w", vatID, err)
 	}
 	return writeSpan(c, Span{VatID: vatID, StartPos: old.EndPos, EndPos: old.EndPos,
-		Hash: initialHash(), IsCurrent: true, Incarnation: old.Incarnation + incarnations})
+		Hash: EmptySpanHash(), IsCurrent: true, Incarnation: old.Incarnation + incarnations})
 }
 
 // writeSpan adds a new, empty, current span.
