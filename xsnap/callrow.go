@@ -66,17 +66,12 @@ func (t *callTable) reset() {
 	t.rows = unsafe.Slice(base, maxCallRows)[:0]
 }
 
-// take returns size bytes, aligned to a word. What rows need besides argv and
-// the path is known and small, and those are checked before; more is a mistake
-// of this package.
+// take returns size bytes, aligned to a word. What rows need besides argv is
+// known and small, and argv is checked before (fits).
 func (t *callTable) take(size uintptr) unsafe.Pointer {
-	n := (int(size) + 7) &^ 7
-	if t.used+n > len(t.mem) {
-		panic("xsnap: the table of calls is full")
-	}
-	p := unsafe.Pointer(&t.mem[t.used])
-	t.used += n
-	return p
+	taken := t.mem[t.used : t.used+(int(size)+7)&^7]
+	t.used += len(taken)
+	return unsafe.Pointer(&taken[0])
 }
 
 // putIn copies v into the table and returns its address.
@@ -104,14 +99,12 @@ func (t *callTable) texts(list []string) uintptr {
 
 // call adds a row; label names it in errors.
 func (t *callTable) call(label string, nr uintptr, args ...uintptr) *callRow {
-	if len(t.rows) == maxCallRows {
-		panic("xsnap: the table of calls has no row left")
-	}
-	row := callRow{nr: nr}
-	copy(row.args[:], args)
-	t.rows = append(t.rows, row)
+	t.rows = t.rows[:len(t.rows)+1] // never moves
 	t.labels = append(t.labels, label)
-	return &t.rows[len(t.rows)-1]
+	row := &t.rows[len(t.rows)-1]
+	*row = callRow{nr: nr}
+	copy(row.args[:], args)
+	return row
 }
 
 // failure is the error of the row that ended the process, or nil.

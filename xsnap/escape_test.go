@@ -135,7 +135,7 @@ func TestEscapes(t *testing.T) {
 		{"execve", eng.Path, refused, ""},
 		{"execveat", "/bin/true", refused, ""},
 		// Privileges.
-		{"setuid", "", refused, "done"},
+		{"setuid", strconv.Itoa(os.Getuid()), refused, "done"},
 		{"setresgid", "", refused, "done"},
 		{"capset", "", refused, "done"},
 		{"unshare", "", refused, ""},
@@ -344,6 +344,21 @@ func TestContainedStartFailures(t *testing.T) {
 	s.Close()
 	if _, err := s.Start(buildEscape(t), StartOptions{Name: "x", Sandbox: SandboxAuto}); !errors.Is(err, ErrSpawnerClosed) {
 		t.Errorf("after Close: got %v", err)
+	}
+}
+
+// TestStaticEngine needs no loader and no library.
+func TestStaticEngine(t *testing.T) {
+	fullSandbox(t)
+	path := filepath.Join(t.TempDir(), "static")
+	if out, err := exec.Command("cc", "-static", "-o", path, "testdata/escape.c").CombinedOutput(); err != nil {
+		t.Skipf("this machine links nothing statically: %s", out)
+	}
+	s := newSpawner(t)
+	for name, want := range map[string]string{"count:": "9 descriptors, no environment\ndone", "socket:": "EPERM", "read:/etc/passwd": "EACCES"} {
+		if got, _ := try(t, s, Engine{Path: path}, StartOptions{Name: name, Sandbox: SandboxRequire}); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
 	}
 }
 

@@ -100,8 +100,8 @@ static long do_kill(void) { return kill(atoi(arg), 0); }
 static long do_pidfd(void) { return syscall(SYS_pidfd_open, atoi(arg), 0); }
 static long do_parent_limits(void) { struct rlimit r; return prlimit(atoi(arg), RLIMIT_NOFILE, NULL, &r); }
 static long do_raise_limit(void) { struct rlimit r = {100, 100}; return setrlimit(RLIMIT_NOFILE, &r); }
-static long do_setuid(void) { return syscall(SYS_setuid, 0); }
-static long do_setresgid(void) { return syscall(SYS_setresgid, 0, 0, 0); }
+static long do_setuid(void) { return syscall(SYS_setuid, atoi(arg)); }
+static long do_setresgid(void) { return syscall(SYS_setresgid, -1, -1, -1); }
 static long do_capset(void) { return syscall(SYS_capset, NULL, NULL) < 0 && errno == EFAULT ? 0 : -1; }
 static long do_unshare(void) { return syscall(SYS_unshare, 0x10000000); }
 static long do_mount(void) { return syscall(SYS_mount, "none", "/", "tmpfs", 0x1020, NULL) ; }
