@@ -362,6 +362,37 @@ func TestStaticEngine(t *testing.T) {
 	}
 }
 
+// TestContainedStartsAtOnce: one table and one gate serve all starts in turn.
+func TestContainedStartsAtOnce(t *testing.T) {
+	fullSandbox(t)
+	eng, s := buildEscape(t), newSpawner(t)
+	var all sync.WaitGroup
+	for n := range 8 {
+		all.Go(func() {
+			for range 10 {
+				var out lines
+				o := StartOptions{Name: fmt.Sprintf("memory:%d", n<<20), CPU: -1, Sandbox: SandboxRequire, Sink: out.take}
+				if n%2 == 0 {
+					o.Name = fmt.Sprintf("read:/etc/%d/passwd", n)
+				}
+				w, err := s.Start(eng, o)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				<-w.Exited()
+				if err := w.Close(); err != nil {
+					t.Error(err)
+				}
+				if want := []string{"ENOENT", "done"}[n%2]; out.text() != want {
+					t.Errorf("%s: got %q, want %q", o.Name, out.text(), want)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
 // TestManySpawners: each has a gate of its own, and gives it back.
 func TestManySpawners(t *testing.T) {
 	fullSandbox(t)

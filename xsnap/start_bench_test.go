@@ -1,12 +1,9 @@
 package xsnap
 
-import (
-	"testing"
-)
+import "testing"
 
 // BenchmarkStart measures from Start to the first answer, of a fresh machine
-// and of one with the base snapshot; contained and not, in turns, so that both
-// meet the same machine.
+// and of one with the base snapshot, contained and not.
 func BenchmarkStart(b *testing.B) {
 	fullSandbox(b)
 	r := newRig(b)
