@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os"
 
 	"github.com/mattn/go-sqlite3"
 
@@ -18,71 +17,37 @@ import (
 // package transcripts reads them too. Not safe for concurrent use.
 type conn struct {
 	path       string
+	files      files
 	c          *sqlite3.SQLiteConn
 	statements map[string]*sqlite3.SQLiteStmt // of constant query texts
 }
 
 // openConn opens the database at path, in the way that leaves nothing behind.
-func openConn(path string) (c *conn, frozen bool, err error) {
-	mode, frozen, err := openMode(path)
+func openConn(path string) (*conn, error) {
+	files, err := lookAt(path)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	// A URI, so that no character of the path is taken for an option.
-	dsn := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: "mode=ro&_mutex=no&_busy_timeout=1000" + mode}
+	dsn := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: "mode=ro&_mutex=no&_busy_timeout=1000"}
+	if files.frozen() {
+		dsn.RawQuery += "&immutable=1"
+	}
 	opened, err := (&sqlite3.SQLiteDriver{}).Open(dsn.String())
 	if err != nil {
-		return nil, false, typedError("open", path, err)
+		return nil, typedError("open", path, err)
 	}
 	sc, ok := opened.(*sqlite3.SQLiteConn)
 	if !ok {
-		return nil, false, errors.Join(fmt.Errorf("unexpected connection type %T", opened), opened.Close())
+		return nil, errors.Join(fmt.Errorf("unexpected connection type %T", opened), opened.Close())
 	}
-	c = &conn{path: path, c: sc, statements: map[string]*sqlite3.SQLiteStmt{}}
+	c := &conn{path: path, files: files, c: sc, statements: map[string]*sqlite3.SQLiteStmt{}}
 	// One transaction for all reads: whoever writes beside us is not seen.
 	const prepare = "PRAGMA query_only = 1; PRAGMA trusted_schema = 0; PRAGMA cell_size_check = 1; BEGIN"
 	if _, err := sc.Exec(prepare, nil); err != nil {
-		return nil, false, errors.Join(typedError("open", path, err), sc.Close())
+		return nil, errors.Join(typedError("open", path, err), c.close())
 	}
-	return c, frozen, nil
-}
-
-// openMode gives the URI options. A swing-store is in WAL mode, where even a
-// reader makes the files -wal and -shm, unless it is told that nobody writes
-// (immutable) or keeps the index of the log in its own memory (unix-excl).
-// frozen says that a writer would not be noticed by SQLite.
-func openMode(path string) (options string, frozen bool, err error) {
-	log, err := hasContent(path + "-wal")
-	if err != nil {
-		return "", false, err
-	}
-	journal, err := hasContent(path + "-journal")
-	if err != nil {
-		return "", false, err
-	}
-	index, err := hasContent(path + "-shm")
-	if err != nil {
-		return "", false, err
-	}
-	switch {
-	case !log && !journal:
-		return "&immutable=1", true, nil
-	case log && !index:
-		// A copy of a killed node's files: no process has it open.
-		return "&vfs=unix-excl", true, nil
-	}
-	return "", false, nil
-}
-
-func hasContent(path string) (bool, error) {
-	info, err := os.Stat(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, &store.IOError{Op: "open", Path: path, Err: err}
-	}
-	return info.Size() > 0, nil
+	return c, nil
 }
 
 func (c *conn) close() error {
@@ -91,6 +56,7 @@ func (c *conn) close() error {
 		errs = append(errs, s.Close())
 	}
 	errs = append(errs, c.c.Close())
+	c.files.tidy()
 	return errors.Join(errs...)
 }
 

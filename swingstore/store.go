@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"vatworkerd/store"
 )
@@ -16,13 +15,10 @@ const FileName = "swingstore.sqlite"
 type Store struct {
 	path string
 	db   *conn
-	// frozen: SQLite takes the files for unchanging, so we have to look.
-	frozen bool
-	stamps []stamp // of the files at the opening
 }
 
 // Open opens the swing-store in dir for reading. Nothing in dir is changed, and
-// no file is made there. The store is seen as of its last commit before Open,
+// no file stays there that was not there before. The store is seen as of its last commit before Open,
 // also while a node goes on writing to it. Errors: *NotSwingStoreError,
 // *store.CorruptError, *store.IOError.
 func Open(dir string) (*Store, error) {
@@ -30,15 +26,11 @@ func Open(dir string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	stamps, err := stampsOf(path)
+	db, err := openConn(path)
 	if err != nil {
 		return nil, err
 	}
-	db, frozen, err := openConn(path)
-	if err != nil {
-		return nil, err
-	}
-	s := &Store{path: path, db: db, frozen: frozen, stamps: stamps}
+	s := &Store{path: path, db: db}
 	if err := s.checkTables(); err != nil {
 		db.close()
 		return nil, err
@@ -108,44 +100,15 @@ func (s *Store) checkTables() error {
 	return nil
 }
 
-// stamp tells cheaply whether a file is as it was.
-type stamp struct {
-	size     int64
-	modified time.Time
-}
-
-// stampsOf looks at the database and its log. The log's stamp counts only where
-// it has content: a reader elsewhere may make an empty one.
-func stampsOf(path string) ([]stamp, error) {
-	var stamps []stamp
-	for _, name := range []string{path, path + "-wal"} {
-		info, err := os.Stat(name)
-		if os.IsNotExist(err) || err == nil && info.Size() == 0 {
-			stamps = append(stamps, stamp{})
-			continue
-		}
-		if err != nil {
-			return nil, &store.IOError{Op: "open", Path: name, Err: err}
-		}
-		stamps = append(stamps, stamp{info.Size(), info.ModTime()})
-	}
-	return stamps, nil
-}
-
 // settle turns a result into a *ChangedError if it may be a mixture of two
 // states of the database.
 func (s *Store) settle(err error) error {
-	if !s.frozen {
-		return err
+	changed, lookErr := s.db.files.changed()
+	if lookErr != nil {
+		return lookErr
 	}
-	now, stampErr := stampsOf(s.path)
-	if stampErr != nil {
-		return stampErr
-	}
-	for i := range now {
-		if now[i] != s.stamps[i] {
-			return &ChangedError{Path: s.path}
-		}
+	if changed {
+		return &ChangedError{Path: s.path}
 	}
 	return err
 }

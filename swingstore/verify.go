@@ -80,7 +80,12 @@ func (v *verifier) step(what string) error {
 func (v *verifier) run(vatID string) error {
 	list, err := v.s.vats()
 	if err != nil {
-		return err
+		if err := v.survive("", "kvStore", err); err != nil {
+			return err
+		}
+		if err := v.findVats(&list); err != nil {
+			return err
+		}
 	}
 	if vatID != "" {
 		vat, err := list.vat(vatID)
@@ -93,6 +98,18 @@ func (v *verifier) run(vatID string) error {
 		return err
 	}
 	return v.exports("")
+}
+
+// findVats adds the vats that have rows to a list that could not be read to
+// its end.
+func (v *verifier) findVats(list *VatList) error {
+	ids, err := v.s.vatIDsOfRows()
+	for _, id := range ids {
+		if _, missing := list.vat(id); missing != nil {
+			list.Vats = append(list.Vats, Vat{VatID: id})
+		}
+	}
+	return v.survive("", "database", err)
 }
 
 func (v *verifier) one(vat Vat) error {
@@ -176,8 +193,8 @@ func bundlesOf(vat Vat) []string {
 // bundles checks the stored bundles, then that no vat needs another one.
 func (v *verifier) bundles(list VatList) error {
 	rows, err := v.s.db.Query("SELECT bundleID FROM bundles ORDER BY bundleID")
-	if err := v.survive("", "bundle", err); err != nil {
-		return err
+	if err != nil {
+		return v.survive("", "bundles", err)
 	}
 	stored := map[string]bool{}
 	for _, row := range rows {
