@@ -26,7 +26,7 @@ func newRig(t testing.TB) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir()}
 	r.env = []string{
-		asProgram + "=1", "PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "TMPDIR=" + r.dir,
+		asProgram + "=1", "GORACE=atexit_sleep_ms=0", "PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "TMPDIR=" + r.dir,
 		"VATWORKERD_HOME=" + filepath.Dir(testrig.BuildDir(t)), "VATWORKERD_CACHE=" + filepath.Join(testrig.BuildDir(t), "base"),
 	}
 	testrig.Engine(t)
