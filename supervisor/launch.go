@@ -63,7 +63,7 @@ func (s *Supervisor) launchFrom(rec *record, image xsnap.Image, heap io.Reader) 
 }
 
 func (s *Supervisor) startOptions(rec *record) xsnap.StartOptions {
-	o := xsnap.StartOptions{Name: rec.ID + ":" + rec.Name, Sink: s.sinkFor(rec), Limits: s.limits, CPU: -1}
+	o := xsnap.StartOptions{Name: rec.ID + ":" + rec.Name, Sink: s.sinkFor(rec), Limits: s.limits, Sandbox: s.sandbox, CPU: -1}
 	if !rec.Options.Unmetered {
 		o.MeterLimit = meterLimit
 	}

@@ -36,7 +36,7 @@ type realStarter struct {
 	bases   *xsnap.BaseCache
 }
 
-func newRealStarter(cacheDir string) (starter, error) {
+func newRealStarter(cacheDir string, policy xsnap.Sandbox) (starter, error) {
 	spawner, err := xsnap.NewSpawner()
 	if err != nil {
 		return nil, err
@@ -46,6 +46,7 @@ func newRealStarter(cacheDir string) (starter, error) {
 		spawner.Close()
 		return nil, err
 	}
+	bases.Sandbox = policy
 	return &realStarter{spawner: spawner, bases: bases}, nil
 }
 

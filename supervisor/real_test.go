@@ -182,3 +182,19 @@ func TestRealVatsRehearse(t *testing.T) {
 	}
 	r.wantAnswer("fulfilled #40", "v1", "balance")
 }
+
+// Containment is local: a vat in a sandbox does what a vat outside does.
+func TestContainmentDoesNotShow(t *testing.T) {
+	if err := xsnap.DetectSandbox().Require(); err != nil {
+		t.Skipf("this kernel cannot contain workers: %v", err)
+	}
+	var hashes []string
+	for _, policy := range []xsnap.Sandbox{xsnap.SandboxOff, xsnap.SandboxRequire} {
+		r := newRig(t, func(o *Options) { o.Sandbox, o.MaxOnline, o.CacheDir = policy, 1, t.TempDir() })
+		r.work(func(vatID string) { r.create(vatID, "counter", pipeproto.VatOptions{}) })
+		hashes = append(hashes, r.s.db.ActivityHash()+"\n"+r.spanHashes())
+	}
+	if hashes[0] != hashes[1] {
+		t.Errorf("off:\n%s\nrequire:\n%s", hashes[0], hashes[1])
+	}
+}

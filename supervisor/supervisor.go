@@ -31,6 +31,7 @@ type Options struct {
 	MaxOnline int         // workers at a time
 	CPU       int         // CPU that deliveries and workers share; -1 = free
 	Limits    xsnap.Limits
+	Sandbox   xsnap.Sandbox // how workers are contained
 	Logger    hclog.Logger
 	// StoreFault is the store's fault hook, for tests.
 	StoreFault func(op string) error
@@ -46,7 +47,7 @@ func (o Options) newStarter() (starter, error) {
 	if cache == "" {
 		cache = filepath.Join(o.Dir, baseDir)
 	}
-	return newRealStarter(cache)
+	return newRealStarter(cache, o.Sandbox)
 }
 
 // Host is the kernel host a supervisor calls back and tells events.
@@ -74,6 +75,7 @@ type Supervisor struct {
 	images    map[string]xsnap.Image // loaded and verified, by ID
 	config    config
 	limits    xsnap.Limits
+	sandbox   xsnap.Sandbox
 	log       hclog.Logger
 	host      Host
 
@@ -90,7 +92,7 @@ func Open(opts Options, host Host, hostHeight int64) (*Supervisor, error) {
 		return nil, fmt.Errorf("cannot create %s: %w", opts.Dir, err)
 	}
 	s := &Supervisor{
-		table: lifecycle(), host: host, image: opts.Image, limits: opts.Limits,
+		table: lifecycle(), host: host, image: opts.Image, limits: opts.Limits, sandbox: opts.Sandbox,
 		log: opts.Logger, images: map[string]xsnap.Image{opts.Image.ID(): opts.Image},
 	}
 	if s.log == nil {
