@@ -51,7 +51,7 @@ bundles: npm ## bundle the vats of testdata/bundles into build/bundles
 build: ## build bin/vatworkerd
 	$(call need,linux go cc)
 	@echo 'build: bin/vatworkerd' >&2
-	@go build -o bin/vatworkerd ./cmd/vatworkerd
+	@go build -buildvcs=auto -o bin/vatworkerd ./cmd/vatworkerd
 
 .PHONY: demo
 demo: prerequisites engine bundles build ## build all, then run the demo vats and show what happens

@@ -92,12 +92,11 @@ func (e *InterruptedError) Unwrap() error { return e.Err }
 // ErrClosed is returned by a Kernel that was closed.
 var ErrClosed = errors.New("the kernel is closed")
 
-// IsPanic tells whether vatworkerd, or the kernel itself, has stopped for good
-// because going on would break consensus (exit code 3 of the command).
+// IsPanic tells whether vatworkerd has stopped for good because going on would
+// break consensus (exit code 3 of the command).
 func IsPanic(err error) bool {
 	var wire *pipeproto.Error
-	var boot *BootstrapError
-	return errors.As(err, &boot) || errors.As(err, &wire) && wire.Code == pipeproto.CodePanic
+	return errors.As(err, &wire) && wire.Code == pipeproto.CodePanic
 }
 
 // also adds what else went wrong to an error; nothing leaves it as it is.

@@ -46,10 +46,10 @@ func (s *Supervisor) refill(vatID string, computrons int64) error {
 		if err != nil {
 			return err
 		}
-		left := computrons
-		if u.Allowance != nil {
-			left += *u.Allowance
+		if u.Allowance == nil {
+			return badRequest("refill", vatID+" has no allowance: it is not metered, so there is nothing to refill")
 		}
+		left := computrons + *u.Allowance
 		u.Allowance = &left
 		return c.saveUsage(vatID, u)
 	})

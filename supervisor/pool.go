@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"container/list"
+	"time"
 
 	"vatworkerd/pipeproto"
 )
@@ -24,10 +25,10 @@ type pool struct {
 	cpu    int // where workers in the pool run; -1 = anywhere
 	byVat  map[string]*list.Element
 	recent *list.List // of *worker, most recently used in front
-	onOut  func(w *worker, why string)
+	onOut  func(w *worker, why string, took time.Duration)
 }
 
-func newPool(max, cpu int, onOut func(w *worker, why string)) *pool {
+func newPool(max, cpu int, onOut func(w *worker, why string, took time.Duration)) *pool {
 	return &pool{max: max, cpu: cpu, byVat: map[string]*list.Element{}, recent: list.New(), onOut: onOut}
 }
 
@@ -82,9 +83,10 @@ func (p *pool) evict(vatID, why string) {
 
 func (p *pool) remove(elem *list.Element, why string) {
 	w := p.forget(elem)
+	began := time.Now()
 	w.close()
 	if p.onOut != nil {
-		p.onOut(w, why)
+		p.onOut(w, why, time.Since(began))
 	}
 }
 
@@ -112,6 +114,8 @@ func (p *pool) closeAll() {
 func (s *Supervisor) evict(vatID, why string) { s.pool.evict(vatID, why) }
 
 // pagedOut tells the people that a worker went.
-func (s *Supervisor) pagedOut(w *worker, why string) {
-	s.emit(pipeproto.VatEvent{Kind: pipeproto.VatPagedOut, VatID: w.vatID, Name: w.name, Detail: why})
+func (s *Supervisor) pagedOut(w *worker, why string, took time.Duration) {
+	s.emit(pipeproto.VatEvent{
+		Kind: pipeproto.VatPagedOut, VatID: w.vatID, Name: w.name, Detail: why, Micros: took.Microseconds(),
+	})
 }

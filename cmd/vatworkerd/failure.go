@@ -72,6 +72,8 @@ func failureOf(err error) *failure {
 		f.told.Code, f.exit = pipeproto.CodePanic, exitPanic
 	case isWrongInput(err):
 		f.exit = exitUsage
+	case isVatsOwn(err):
+		f.told.Code = pipeproto.CodeVatFault
 	}
 	return f.fromConfig(err)
 }
@@ -91,6 +93,14 @@ func isWrongInput(err error) bool {
 	var bad *config.Error
 	var mismatch *kernelhost.ConfigMismatchError
 	return errors.As(err, &unknown) || errors.As(err, &bad) || errors.As(err, &mismatch)
+}
+
+// isVatsOwn tells errors of a config's vats: one did not start, or bootstrap
+// was rejected.
+func isVatsOwn(err error) bool {
+	var start *kernelhost.VatStartError
+	var boot *kernelhost.BootstrapError
+	return errors.As(err, &start) || errors.As(err, &boot)
 }
 
 // report tells the user about err, if it is one, and gives the exit code.

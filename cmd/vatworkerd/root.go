@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"vatworkerd/xsnap"
 )
 
 // app is one invocation of the program: its streams and global flags.
@@ -19,6 +21,7 @@ type app struct {
 	cache     string
 	maxOnline int
 	cpu       string
+	sandbox   xsnap.Sandbox
 	json      bool
 	logLevel  string
 	logJSON   bool
@@ -62,6 +65,7 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.StringVar(&a.cache, "cache", "", "directory for base snapshots (environment: VATWORKERD_CACHE; default: inside the database)")
 	flags.IntVar(&a.maxOnline, "max-online", 50, "how many vats may have a worker at a time")
 	flags.StringVar(&a.cpu, "cpu", "auto", "CPU that deliveries and workers share: auto, off, or a number")
+	flags.Var(&a.sandbox, "sandbox", "contain workers (docs/containment.md): off, auto (as far as this kernel can), require")
 	flags.BoolVar(&a.json, "json", false, "print one JSON document on stdout and nothing else")
 	flags.StringVar(&a.logLevel, "log-level", "", "what to log on stderr: trace, debug, info, warn, error, off (default: warn for serve, else off)")
 	flags.BoolVar(&a.logJSON, "log-json", false, "log JSON lines")

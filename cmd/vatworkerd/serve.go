@@ -75,9 +75,11 @@ func (a *app) supervisorOptions(lockdown, supervisorBundle string) (supervisor.O
 	if err := checkMaxOnline(a.maxOnline); err != nil {
 		return opts, err
 	}
-	opts.Dir, opts.CacheDir, opts.MaxOnline = a.db, a.cache, a.maxOnline
-	opts.Logger, err = a.logger("vatworkerd", logWarn)
-	return opts, err
+	opts.Dir, opts.CacheDir, opts.MaxOnline, opts.Sandbox = a.db, a.cache, a.maxOnline, a.sandbox
+	if opts.Logger, err = a.logger("vatworkerd", logWarn); err != nil {
+		return opts, err
+	}
+	return opts, a.sandbox.Check(func(gap string) { opts.Logger.Warn(gap) })
 }
 
 // servedEngine takes the bundles named apart, so that they need not lie beside

@@ -83,7 +83,7 @@ func (a *app) daemonFlags(dir string) ([]string, error) {
 	}
 	flags := []string{
 		"--engine", engine.Engine, "--lockdown", engine.Lockdown, "--supervisor", engine.Supervisor,
-		"--max-online", strconv.Itoa(a.maxOnline), "--cpu", a.cpu,
+		"--max-online", strconv.Itoa(a.maxOnline), "--cpu", a.cpu, "--sandbox", a.sandbox.String(),
 		"--log-level", a.level(logOff), "--color", a.daemonColor(),
 	}
 	if a.logJSON {
