@@ -51,8 +51,16 @@ func (k *Kernel) runBlock(ctx context.Context, budget Budget, result *RunResult)
 	if left := budget.Cranks - result.Cranks; budget.Cranks > 0 && (limit == 0 || left < limit) {
 		limit = left
 	}
+	cleanups := budget.Cleanups
+	done, err := k.cleanUp(ctx, cleanups)
+	if err != nil {
+		return false, k.wholeBlock(ctx, err)
+	}
+	if cleanups != pipeproto.UnlimitedCleanup {
+		cleanups -= done
+	}
 	var reply pipeproto.RunReply
-	req := pipeproto.Run{MaxCranks: limit, CleanupBudget: budget.Cleanups}
+	req := pipeproto.Run{MaxCranks: limit, CleanupBudget: cleanups}
 	if err := k.call(ctx, pipeproto.ReqRun, req, &reply); err != nil {
 		return false, k.wholeBlock(ctx, err)
 	}
@@ -64,9 +72,16 @@ func (k *Kernel) runBlock(ctx context.Context, budget Budget, result *RunResult)
 	}
 	result.Cranks += reply.Cranks
 	result.Computrons += reply.Computrons
-	result.Cleanups += reply.Cleanups
+	result.Cleanups += done + reply.Cleanups
 	result.Held, result.Idle = reply.Held, reply.Idle
-	return !reply.Idle && (budget.Cranks == 0 || result.Cranks < budget.Cranks), nil
+	if budget.Cranks > 0 && result.Cranks >= budget.Cranks {
+		return false, nil
+	}
+	if reply.Idle && budget.Cleanups == pipeproto.UnlimitedCleanup {
+		_, more, err = k.db.NextKey(deadPrefix, deadPrefix)
+		return more, err
+	}
+	return !reply.Idle, nil
 }
 
 // wholeBlock gives the block up after an error of a run, whatever its kind:

@@ -111,8 +111,10 @@ func (h *callbacks) turn(req pipeproto.Turn) (pipeproto.TurnReply, error) {
 	if err != nil {
 		return pipeproto.TurnReply{}, err
 	}
-	if req.Dead && !c.terminated(req.VatID) {
-		c.terminate(req.VatID)
+	if req.Dead {
+		if err := c.terminate(req.VatID); err != nil {
+			return pipeproto.TurnReply{}, err
+		}
 	}
 	delivery, err := c.deliverEvent(req.VatID, e, req.Dead)
 	if err != nil {
@@ -133,10 +135,12 @@ func (c *crank) deliverEvent(vatID string, e event, dead bool) ([]byte, error) {
 	case eventSend:
 		return c.deliverSend(vatID, e)
 	case eventNotify:
-		if dead {
-			return nil, nil
+		if err := c.dropRef(e.KPID); err != nil || dead {
+			return nil, err
 		}
 		return c.deliverNotify(vatID, e.KPID)
+	case eventGC:
+		return c.deliverGC(vatID)
 	case eventBOYD:
 		c.kv.Delete(reapKey(vatID))
 		if dead {
@@ -153,8 +157,10 @@ func (c *crank) deliverSend(vatID string, e event) ([]byte, error) {
 		return nil, err
 	}
 	if now != vatID {
-		c.enqueue(now, pipeproto.PriorityMessage, event{Type: eventSend, Target: target, Msg: e.Msg})
-		return nil, nil
+		return nil, c.pass(now, target, e)
+	}
+	if err := c.releaseMessage(e.Target, e.Msg); err != nil {
+		return nil, err
 	}
 	return c.deliverMessage(vatID, target, e.Msg)
 }
@@ -272,7 +278,7 @@ func (c *crank) countDelivery(req pipeproto.Delivered) error {
 			return nil
 		}
 	}
-	return c.addDirt(req.VatID)
+	return c.addDirt(req.VatID, c.gcKrefs)
 }
 
 // callNow refuses: there are no devices yet, so that no vat can hold a device

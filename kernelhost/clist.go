@@ -5,6 +5,8 @@ import "strings"
 // A vat's c-list maps krefs to vrefs and back: v1.c.ko20 = "R o+0" and
 // v1.c.o+0 = "ko20". The flag before the vref is R when the vat can reach the
 // object and _ when it can only recognize it; garbage collection lives on it.
+// Vats that import an object and can only recognize it are also found from the
+// object, by ko20.recognizer.v1: they must be told when it is gone.
 
 func clistKey(vatID, slot string) string { return vatID + ".c." + slot }
 
@@ -13,6 +15,9 @@ type clistEntry struct {
 	reachable bool
 	vref      string
 }
+
+// exported tells whether the vat itself allocated the vref.
+func (e clistEntry) exported() bool { return len(e.vref) > 1 && e.vref[1] == '+' }
 
 func (e clistEntry) String() string {
 	if e.reachable {
@@ -34,22 +39,53 @@ func (t tables) clistEntry(vatID, kref string) (clistEntry, bool, error) {
 	return clistEntry{reachable: flag == "R", vref: vref}, true, nil
 }
 
-// setReachable writes the flag of an entry. Reference counts of imported
-// objects will change here.
-func (t tables) setReachable(vatID, kref string, e clistEntry, reachable bool) {
-	if e.reachable != reachable {
-		e.reachable = reachable
-		t.kv.Set(clistKey(vatID, kref), e.String())
+func recognizerKey(kref, vatID string) string { return kref + ".recognizer." + vatID }
+
+// recognizers gives the vats that import an object and can only recognize it,
+// sorted.
+func (t tables) recognizers(kref string) ([]string, error) {
+	prefix := recognizerKey(kref, "")
+	var vatIDs []string
+	for key, ok := t.kv.NextKey(prefix, prefix); ok; key, ok = t.kv.NextKey(key, prefix) {
+		vatIDs = append(vatIDs, key[len(prefix):])
 	}
+	return vatIDs, t.kv.Err()
 }
 
-// addEntry writes both halves of a new entry.
-func (t tables) addEntry(vatID, kref string, e clistEntry) {
+// setReachable writes the flag of an entry and counts it for the object, unless
+// the vat exports that.
+func (t tables) setReachable(vatID, kref string, e clistEntry, reachable bool) error {
+	if e.reachable == reachable {
+		return t.kv.Err()
+	}
+	e.reachable = reachable
 	t.kv.Set(clistKey(vatID, kref), e.String())
-	t.kv.Set(clistKey(vatID, e.vref), kref)
+	if e.exported() || !isObject(kref) {
+		return t.kv.Err()
+	}
+	if reachable {
+		t.kv.Delete(recognizerKey(kref, vatID))
+		return t.countObject(kref, 1, 0)
+	}
+	t.kv.Set(recognizerKey(kref, vatID), "1")
+	return t.countObject(kref, -1, 0)
 }
 
-// deleteEntry removes both halves of an entry.
+// addEntry writes both halves of a new, reachable entry and counts it.
+func (t tables) addEntry(vatID, kref, vref string) error {
+	e := clistEntry{reachable: true, vref: vref}
+	t.kv.Set(clistKey(vatID, kref), e.String())
+	t.kv.Set(clistKey(vatID, vref), kref)
+	switch {
+	case isPromise(kref):
+		return t.countPromise(kref, 1)
+	case isObject(kref) && !e.exported():
+		return t.countObject(kref, 1, 1)
+	}
+	return t.kv.Err()
+}
+
+// deleteEntry removes both halves of an entry, and what it counted for.
 func (t tables) deleteEntry(vatID, kref string) error {
 	e, ok, err := t.clistEntry(vatID, kref)
 	if err != nil {
@@ -58,9 +94,19 @@ func (t tables) deleteEntry(vatID, kref string) error {
 	if !ok {
 		return brokenf("%s is not in the c-list of %s", kref, vatID)
 	}
+	if err := t.setReachable(vatID, kref, e, false); err != nil {
+		return err
+	}
 	t.kv.Delete(clistKey(vatID, kref))
 	t.kv.Delete(clistKey(vatID, e.vref))
-	return nil
+	switch {
+	case isPromise(kref):
+		return t.countPromise(kref, -1)
+	case isObject(kref) && !e.exported():
+		t.kv.Delete(recognizerKey(kref, vatID))
+		return t.countObject(kref, 0, -1)
+	}
+	return t.kv.Err()
 }
 
 // toVat translates a kref for a vat. A kref the vat has not seen becomes a new
@@ -73,18 +119,13 @@ func (t tables) toVat(vatID, kref string) (string, error) {
 	if !ok {
 		return t.importSlot(vatID, kref)
 	}
-	slot, err := parseVref(e.vref)
-	if err != nil {
-		return "", brokenf("the c-list of %s: %v", vatID, err)
-	}
-	if slot.exported {
+	if e.exported() {
 		if !e.reachable {
 			return "", brokenf("%s was sent to %s that exports it, but is not reachable", kref, vatID)
 		}
 		return e.vref, nil
 	}
-	t.setReachable(vatID, kref, e, true)
-	return e.vref, nil
+	return e.vref, t.setReachable(vatID, kref, e, true)
 }
 
 func (t tables) importSlot(vatID, kref string) (string, error) {
@@ -97,8 +138,7 @@ func (t tables) importSlot(vatID, kref string) (string, error) {
 		return "", err
 	}
 	vref := string(kind) + "-" + n
-	t.addEntry(vatID, kref, clistEntry{reachable: true, vref: vref})
-	return vref, nil
+	return vref, t.addEntry(vatID, kref, vref)
 }
 
 // allToVat translates slots.
@@ -128,8 +168,7 @@ func (t tables) toKernel(vatID, vref string) (string, error) {
 	if !slot.exported && !e.reachable {
 		return "", illegalf("%s is an import the vat has dropped", vref)
 	}
-	t.setReachable(vatID, kref, e, true)
-	return kref, nil
+	return kref, t.setReachable(vatID, kref, e, true)
 }
 
 func (t tables) exportSlot(vatID, vref string, slot vslot) (kref string, err error) {
@@ -147,8 +186,7 @@ func (t tables) exportSlot(vatID, vref string, slot vslot) (kref string, err err
 	if err != nil {
 		return "", err
 	}
-	t.addEntry(vatID, kref, clistEntry{reachable: true, vref: vref})
-	return kref, nil
+	return kref, t.addEntry(vatID, kref, vref)
 }
 
 // allToKernel translates slots.

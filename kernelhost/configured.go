@@ -13,6 +13,9 @@ func vatOptionsOf(vat config.Vat) (vatOptions, pipeproto.VatOptions) {
 	if o.ReapInterval != nil {
 		own.ReapInterval = deliveriesOf(*o.ReapInterval)
 	}
+	if o.ReapGCKrefs != nil {
+		own.ReapGCKrefs = krefsOf(*o.ReapGCKrefs)
+	}
 	return own, pipeproto.VatOptions{
 		Static:          true,
 		Critical:        o.Critical,
@@ -32,4 +35,9 @@ func deliveriesOf(i config.ReapInterval) int64 {
 	return i.Deliveries
 }
 
-func defaultReapInterval(cfg config.Config) int64 { return deliveriesOf(cfg.DefaultReapInterval) }
+func krefsOf(g config.ReapGCKrefs) int64 {
+	if g.Never || g.Krefs == 0 {
+		return neverReap
+	}
+	return g.Krefs
+}

@@ -18,7 +18,10 @@ func (k *Kernel) admin(vat string) (pipeproto.AdminNode, error) {
 	if err != nil {
 		return pipeproto.AdminNode{}, err
 	}
-	key, _, err := k.db.Get(adminKey(vatID))
+	key, ok, err := k.db.Get(adminKey(vatID))
+	if err == nil && !ok {
+		err = pipeproto.Errorf(pipeproto.CodeRefused, "the vat is terminated")
+	}
 	return pipeproto.AdminNode{VatID: vatID, Key: key}, err
 }
 
@@ -58,12 +61,7 @@ func (k *Kernel) Terminate(ctx context.Context, vat, reason string) (pipeproto.V
 		return status, err
 	}
 	// A vat without an incarnation ends without a callback.
-	return status, k.change(ctx, func(c *crank) error {
-		if !c.terminated(status.VatID) {
-			c.terminate(status.VatID)
-		}
-		return nil
-	})
+	return status, k.change(ctx, func(c *crank) error { return c.terminate(status.VatID) })
 }
 
 func (k *Kernel) control(ctx context.Context, msgType, vat, reason string) (pipeproto.VatStatus, error) {

@@ -22,45 +22,83 @@ type crank struct {
 	delivering string // type of the event that is being delivered
 	beginning  string // why the incarnation that begins does so
 	started    []string
-	illegal    string // found in callNow: the crank must not commit
-	panicked   error  // the crank, and its block, must not commit
+	gcKrefs    int             // of the garbage collection delivery that is being made
+	gcVats     map[string]bool // vats that may need a turn: see askGCTurns
+	illegal    string          // found in callNow: the crank must not commit
+	panicked   error           // the crank, and its block, must not commit
 }
 
-func newCrank(kv *store.Crank) *crank { return &crank{tables: tables{kv: kv}} }
+func newCrank(kv *store.Crank) *crank {
+	return &crank{tables: tables{kv: kv, loose: &looseEnds{}}, gcVats: map[string]bool{}}
+}
 
-// accept puts an event into the acceptance queue.
+// accept puts an event into the acceptance queue; what it refers to is counted
+// already.
 func (c *crank) accept(e event) { c.accepted = append(c.accepted, e) }
+
+// acceptSend accepts a new message.
+func (c *crank) acceptSend(target string, msg message) error {
+	c.accept(event{Type: eventSend, Target: target, Msg: msg})
+	return c.holdMessage(target, msg)
+}
+
+// acceptNotify accepts a new notification.
+func (c *crank) acceptNotify(vatID, kpid string) error {
+	c.accept(event{Type: eventNotify, vatID: vatID, KPID: kpid})
+	return c.addRef(kpid)
+}
 
 // enqueue appends an item to a vat's input queue.
 func (c *crank) enqueue(vatID string, priority uint8, e event) {
 	c.items = append(c.items, pipeproto.Item{VatID: vatID, Priority: priority, Payload: e.encode()})
 }
 
-// routeAccepted empties the acceptance queue. Routing may itself resolve
-// promises and so add to its end.
-func (c *crank) routeAccepted() error {
+// finish collects what the crank has let go of, empties the acceptance queue
+// and asks for the garbage collection that all of it calls for. Routing may
+// itself resolve promises and so add to the end of the queue; SwingSet collects
+// after each step of it. A second finish changes nothing.
+func (c *crank) finish() error {
+	if err := c.collect(); err != nil {
+		return err
+	}
 	for i := 0; i < len(c.accepted); i++ {
 		if err := c.routeOne(c.accepted[i]); err != nil {
 			return err
 		}
+		if err := c.collect(); err != nil {
+			return err
+		}
 	}
 	c.accepted = nil
-	return nil
+	return c.askGCTurns()
 }
 
 func (c *crank) routeOne(e event) error {
 	if e.Type == eventNotify {
-		if !c.terminated(e.vatID) {
-			c.enqueue(e.vatID, pipeproto.PriorityMessage, e)
+		if c.terminated(e.vatID) {
+			return c.dropRef(e.KPID)
 		}
+		c.enqueue(e.vatID, pipeproto.PriorityMessage, e)
 		return nil
 	}
 	vatID, target, err := c.route(e)
 	if err != nil || vatID == "" {
 		return err
 	}
-	e.Target = target
-	c.enqueue(vatID, pipeproto.PriorityMessage, e)
+	return c.pass(vatID, target, e)
+}
+
+// pass gives a message to the input queue of the vat it was routed to.
+func (c *crank) pass(vatID, target string, e event) error {
+	if target != e.Target {
+		if err := c.dropRef(e.Target); err != nil {
+			return err
+		}
+		if err := c.addRef(target); err != nil {
+			return err
+		}
+	}
+	c.enqueue(vatID, pipeproto.PriorityMessage, event{Type: eventSend, Target: target, Msg: e.Msg})
 	return nil
 }
 
@@ -75,22 +113,23 @@ func (c *crank) route(e event) (vatID, target string, err error) {
 	}
 	switch kind {
 	case typeObject:
-		return c.routeToObject(e.Target, e.Msg)
+		return c.routeToObject(e.Target, e)
 	case typePromise:
-		return c.routeToPromise(e.Target, e.Msg)
+		return c.routeToPromise(e)
 	}
 	return "", "", brokenf("a message is for %s, neither object nor promise", e.Target)
 }
 
-func (c *crank) routeToObject(kref string, msg message) (vatID, target string, err error) {
+func (c *crank) routeToObject(kref string, e event) (vatID, target string, err error) {
 	vatID, ok := c.owner(kref)
 	if !ok {
-		return "", "", c.splat(msg, capdata.MakeError(vatTerminated))
+		return "", "", c.splat(e, capdata.MakeError(vatTerminated))
 	}
 	return vatID, kref, nil
 }
 
-func (c *crank) routeToPromise(kpid string, msg message) (vatID, target string, err error) {
+func (c *crank) routeToPromise(e event) (vatID, target string, err error) {
+	kpid := e.Target
 	p, err := c.promise(kpid)
 	if err != nil {
 		return "", "", err
@@ -102,18 +141,18 @@ func (c *crank) routeToPromise(kpid string, msg message) (vatID, target string, 
 			return "", "", brokenf("the data of %s: %v", kpid, err)
 		}
 		if kind, _ := kslotType(slot); kind == typeObject {
-			return c.routeToObject(slot, msg)
+			return c.routeToObject(slot, e)
 		}
-		text := fmt.Sprintf("data is not callable, has no method %s", capdata.Method(msg.Methargs))
-		return "", "", c.splat(msg, capdata.MakeError(text))
+		text := fmt.Sprintf("data is not callable, has no method %s", capdata.Method(e.Msg.Methargs))
+		return "", "", c.splat(e, capdata.MakeError(text))
 	case Rejected:
-		return "", "", c.splat(msg, p.data)
+		return "", "", c.splat(e, p.data)
 	}
 	if p.decider == "" {
-		return "", "", c.queueToPromise(kpid, msg)
+		return "", "", c.queueToPromise(kpid, e.Msg)
 	}
 	if c.terminated(p.decider) {
-		return "", "", c.splat(msg, capdata.MakeError(vatTerminated))
+		return "", "", c.splat(e, capdata.MakeError(vatTerminated))
 	}
 	opts, err := c.options(p.decider)
 	if err != nil {
@@ -122,19 +161,21 @@ func (c *crank) routeToPromise(kpid string, msg message) (vatID, target string, 
 	if opts.EnablePipelining {
 		return p.decider, kpid, nil
 	}
-	return "", "", c.queueToPromise(kpid, msg)
+	return "", "", c.queueToPromise(kpid, e.Msg)
 }
 
 // vatTerminated is the text of the error that messages to a dead vat, and to
 // what an incarnation has abandoned, are rejected with.
 const vatTerminated = "vat terminated"
 
-// splat rejects the result of a message that goes nowhere.
-func (c *crank) splat(msg message, reason capdata.CapData) error {
-	if msg.Result == "" {
-		return nil
+// splat rejects the result of a message that goes nowhere, and lets go of it.
+func (c *crank) splat(e event, reason capdata.CapData) error {
+	if e.Msg.Result != "" {
+		if err := c.resolve("", []resolution{{kpid: e.Msg.Result, rejected: true, data: reason}}); err != nil {
+			return err
+		}
 	}
-	return c.resolve("", []resolution{{kpid: msg.Result, rejected: true, data: reason}})
+	return c.releaseMessage(e.Target, e.Msg)
 }
 
 // resolution is what a promise becomes; kernel-space.
@@ -159,7 +200,12 @@ func (c *crank) resolve(vatID string, resolutions []resolution) error {
 			return illegalf("promise %s is decided by %q, not by %q", r.kpid, p.decider, vatID)
 		}
 		for _, subscriber := range p.subscribers {
-			c.accept(event{Type: eventNotify, vatID: subscriber, KPID: r.kpid})
+			if err := c.acceptNotify(subscriber, r.kpid); err != nil {
+				return err
+			}
+		}
+		if err := c.addRefs(r.data.Slots); err != nil {
+			return err
 		}
 		if err := c.requeue(r.kpid); err != nil {
 			return err
@@ -172,7 +218,8 @@ func (c *crank) resolve(vatID string, resolutions []resolution) error {
 	return c.kv.Err()
 }
 
-// requeue sends the messages that wait in a promise through routing again.
+// requeue sends the messages that wait in a promise through routing again. It
+// keeps what they refer to counted.
 func (c *crank) requeue(kpid string) error {
 	waiting, err := c.takePromiseQueue(kpid)
 	if err != nil {
@@ -184,11 +231,11 @@ func (c *crank) requeue(kpid string) error {
 	return nil
 }
 
-// commit routes what was accepted, makes the crank part of the block and gives
+// commit finishes the crank, makes the crank part of the block and gives
 // the items to enqueue and the digest: the host's activity hash, which is that
 // of all its cranks up to this one.
 func (c *crank) commit() (items []pipeproto.Item, digest []byte, err error) {
-	if err := c.routeAccepted(); err != nil {
+	if err := c.finish(); err != nil {
 		c.kv.Abort()
 		return nil, nil, err
 	}

@@ -25,7 +25,8 @@ type fakeDaemon struct {
 	perform   func(vat *fakeVat, delivery string) fakeOutcome
 	log       func(format string, args ...any)
 	closePipe func()
-	killed    chan struct{} // closed by kill
+	killed    chan struct{}          // closed by kill
+	afterUnit func(items []fakeItem) // sees each unit that the host has committed
 }
 
 // fakeDisk is what survives a daemon: the last committed state, and one that
@@ -82,10 +83,10 @@ func newFakeDisk() *fakeDisk {
 var errFakeDeath = errors.New("the fake daemon dies")
 
 // dialFake starts a fake daemon on a disk and gives the host's end.
-func dialFake(disk *fakeDisk, perform func(*fakeVat, string) fakeOutcome, log func(string, ...any)) *link {
+func dialFake(disk *fakeDisk, perform func(*fakeVat, string) fakeOutcome, log func(string, ...any), afterUnit func([]fakeItem)) *link {
 	toDaemonR, toDaemonW := io.Pipe()
 	toHostR, toHostW := io.Pipe()
-	d := &fakeDaemon{conn: pipeproto.NewConn(toDaemonR, toHostW, 0), disk: disk, perform: perform, log: log, killed: make(chan struct{})}
+	d := &fakeDaemon{conn: pipeproto.NewConn(toDaemonR, toHostW, 0), disk: disk, perform: perform, log: log, killed: make(chan struct{}), afterUnit: afterUnit}
 	d.closePipe = func() {
 		_ = toHostW.Close()
 		_ = toDaemonR.Close()
@@ -274,6 +275,9 @@ func (d *fakeDaemon) close(items []pipeproto.Item, digest []byte) {
 	sum := sha256.Sum256([]byte(d.state.Digests + "\n" + string(digest)))
 	d.state.Digests = hex.EncodeToString(sum[:8])
 	d.enqueue(items)
+	if d.afterUnit != nil {
+		d.afterUnit(d.state.Items)
+	}
 }
 
 // fakeRefusal is a verdict that does not commit.
@@ -353,6 +357,8 @@ func (d *fakeDaemon) step() (bool, error) {
 			return true, d.crank(func() error { return d.turn(item, true) })
 		case v.Paused:
 			continue
+		case v.Suspended && item.Priority < pipeproto.PriorityMessage:
+			continue
 		case v.Suspended:
 			return true, d.startOnDemand(v)
 		}
@@ -426,6 +432,9 @@ func (d *fakeDaemon) endVat(vatID, reason, message string) error {
 }
 
 func (d *fakeDaemon) endIncarnation(vatID, reason, message string) error {
+	d.state.Items = slices.DeleteFunc(d.state.Items, func(i fakeItem) bool {
+		return i.VatID == vatID && i.Priority == pipeproto.PriorityReap
+	})
 	req := pipeproto.Incarnation{VatID: vatID, Incarnation: d.state.Vats[vatID].Incarnation, Reason: reason, Message: message}
 	return d.ask(pipeproto.ReqEndIncarnation, req, nil)
 }

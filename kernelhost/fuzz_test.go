@@ -86,7 +86,7 @@ func FuzzSyscalls(f *testing.F) {
 			}
 			return
 		}
-		if err := c.routeAccepted(); err != nil {
+		if err := c.finish(); err != nil {
 			t.Fatalf("routing: %v", err)
 		}
 		if err := checkTables(c.tables); err != nil {

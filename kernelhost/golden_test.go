@@ -25,6 +25,7 @@ type rig struct {
 	out     strings.Builder
 	fault   func(op string) error
 	wild    func(*fakeVat, string) fakeOutcome // answers instead of scripts
+	audits  int                                // cranks after which the counts were right
 }
 
 func newRig(t *testing.T) *rig {
@@ -41,7 +42,7 @@ func newRig(t *testing.T) *rig {
 func (r *rig) open() {
 	k, err := Open(context.Background(), Options{
 		DBDir:      r.dir,
-		connect:    func() (*link, error) { return dialFake(r.disk, r.perform, r.printf), nil },
+		connect:    func() (*link, error) { return dialFake(r.disk, r.perform, r.printf, r.afterUnit), nil },
 		storeFault: func(op string) error { return r.fail(op) },
 	})
 	if err != nil {

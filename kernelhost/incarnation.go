@@ -15,7 +15,14 @@ func (c *crank) begin(req pipeproto.Incarnation) ([]byte, error) {
 		if err != nil {
 			return nil, pipeproto.Errorf(pipeproto.CodeBadRequest, "the vat parameters of %s: %v", req.VatID, err)
 		}
-		c.setParameters(req.VatID, params)
+		for _, kref := range params.Slots {
+			if err := c.checkKref(kref); err != nil {
+				return nil, pipeproto.Errorf(pipeproto.CodeBadRequest, "the vat parameters of %s: %v", req.VatID, err)
+			}
+		}
+		if err := c.setParameters(req.VatID, params); err != nil {
+			return nil, err
+		}
 	}
 	c.beginning = req.Reason
 	return c.deliverStart(req.VatID)
@@ -26,7 +33,9 @@ func (c *crank) begin(req pipeproto.Incarnation) ([]byte, error) {
 // is abandoned. A terminated vat loses all it exports, by the mark alone.
 func (c *crank) end(req pipeproto.Incarnation) error {
 	if req.Reason == pipeproto.ReasonTerminated {
-		c.terminate(req.VatID)
+		if err := c.terminate(req.VatID); err != nil {
+			return err
+		}
 		return c.rejectDecided(req.VatID, capdata.MakeError(vatTerminated))
 	}
 	if err := c.disconnectDecided(req); err != nil {
@@ -42,6 +51,7 @@ func (c *crank) end(req pipeproto.Incarnation) error {
 		}
 	}
 	c.clearDirt(req.VatID)
+	c.kv.Delete(reapKey(req.VatID)) // vatworkerd drops the item with the incarnation
 	return c.kv.Err()
 }
 

@@ -124,7 +124,8 @@ func creationOrder(cfg config.Config) []config.Vat {
 func (c *crank) createKernel(cfg config.Config) error {
 	c.create()
 	c.kv.Set(configKey, cfg.Digest)
-	c.kv.Set(defaultReapKey, strconv.FormatInt(defaultReapInterval(cfg), 10))
+	c.kv.Set(defaultReapKey, strconv.FormatInt(deliveriesOf(cfg.DefaultReapInterval), 10))
+	c.kv.Set(defaultReapGCKey, strconv.FormatInt(krefsOf(cfg.DefaultReapGCKrefs), 10))
 	for _, name := range sortedKeys(cfg.NamedBundles) {
 		c.kv.Set(bundleNameKey(name), cfg.NamedBundles[name])
 	}
@@ -142,7 +143,9 @@ func (k *Kernel) createVat(ctx context.Context, c *crank, vat config.Vat) (strin
 	if err != nil {
 		return "", fmt.Errorf("its parameters: %w", err)
 	}
-	c.setParameters(vatID, params)
+	if err := c.setParameters(vatID, params); err != nil {
+		return "", err
+	}
 	req := pipeproto.CreateVat{VatID: vatID, Name: vat.Name, BundleID: vat.BundleID, Options: theirs}
 	var reply pipeproto.CreateVatReply
 	if err := k.call(ctx, pipeproto.ReqCreateVat, req, &reply); err != nil {
@@ -185,11 +188,12 @@ func (c *crank) queueBootstrap(cfg config.Config) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		c.kv.Set(pinKey(root), "1")
+		if err := c.pin(root); err != nil {
+			return "", err
+		}
 	}
 	c.kv.Set(bootstrapKey, kpid)
-	c.kv.Set(pinKey(kpid), "1")
-	return kpid, nil
+	return kpid, c.pin(kpid)
 }
 
 // startVats lets the daemon run until every vat has started. They come first

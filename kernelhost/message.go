@@ -32,6 +32,7 @@ const (
 	eventSend   = "send"
 	eventNotify = "notify"
 	eventBOYD   = "bringOutYourDead"
+	eventGC     = "gc" // the vat's turn for a garbage collection delivery
 )
 
 // encode gives the payload of the item that carries the event.

@@ -12,7 +12,7 @@ func (t tables) addObject(vatID string) (string, error) {
 	}
 	kref := "ko" + n
 	t.kv.Set(ownerKey(kref), vatID)
-	return kref, nil
+	return kref, t.setObjectCount(kref, objectCount{})
 }
 
 // owner gives the live vat that exports an object; ok is false when there is
@@ -26,8 +26,23 @@ func (t tables) owner(kref string) (vatID string, ok bool) {
 }
 
 // orphan takes an object away from the vat that exports it. Who still holds it
-// gets "vat terminated" from then on.
+// gets "vat terminated" from then on; it goes when nobody does. The pin of a
+// root object ends with it: it stands for the vat's name.
 func (t tables) orphan(vatID, kref string) error {
+	if root, _ := t.kv.Get(clistKey(vatID, rootVref)); root == kref {
+		if err := t.unpin(kref); err != nil {
+			return err
+		}
+	}
+	if err := t.removeExport(vatID, kref); err != nil {
+		return err
+	}
+	t.loose.add(kref)
+	return nil
+}
+
+// removeExport removes an object's owner, and its entry there.
+func (t tables) removeExport(vatID, kref string) error {
 	if owner, _ := t.kv.Get(ownerKey(kref)); owner != vatID {
 		return brokenf("%s is exported by %q, not by %s", kref, owner, vatID)
 	}
@@ -41,12 +56,15 @@ func (t tables) orphan(vatID, kref string) error {
 	t.kv.Delete(ownerKey(kref))
 	t.kv.Delete(clistKey(vatID, kref))
 	t.kv.Delete(clistKey(vatID, entry.vref))
-	return nil
+	return t.kv.Err()
 }
 
-// retireObject forgets an object whose exporter has given it up. Its importers
-// keep their c-list entries until garbage collection tells them.
-func (t tables) retireObject(kref string) { t.kv.Delete(ownerKey(kref)) }
+// deleteObject deletes an object's row. Vats that recognize the object keep
+// their c-list entries until they are told, or let go by themselves.
+func (t tables) deleteObject(kref string) {
+	t.kv.Delete(ownerKey(kref))
+	t.kv.Delete(countKey(kref))
+}
 
 // rootVref is what a vat calls its root object.
 const rootVref = "o+0"

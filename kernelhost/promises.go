@@ -39,6 +39,7 @@ func (t tables) addPromise(vatID, policy string) (string, error) {
 	t.kv.Set(kpid+".state", Unresolved)
 	t.kv.Set(kpid+".subscribers", "")
 	t.kv.Set(kpid+".queue.nextID", "0")
+	t.kv.Set(countKey(kpid), "0")
 	t.kv.Set(kpid+".decider", vatID)
 	if policy != "" {
 		t.kv.Set(kpid+".policy", policy)
@@ -102,7 +103,9 @@ func (t tables) setDecider(kpid, vatID string) { t.kv.Set(kpid+".decider", vatID
 // in a queue holds it from then on.
 func (t tables) clearDecider(kpid string) { t.kv.Set(kpid+".decider", "") }
 
-// queueToPromise lets a message wait in an unresolved promise.
+// queueToPromise lets a message wait in an unresolved promise. The references of
+// a message are counted when it enters the first queue and taken back when it
+// leaves the last, not on its way from one to another.
 func (t tables) queueToPromise(kpid string, msg message) error {
 	n, err := t.allocate(kpid + ".queue.nextID")
 	if err != nil {
@@ -140,9 +143,25 @@ func (t tables) takePromiseQueue(kpid string) ([]message, error) {
 	return messages, nil
 }
 
-// settle writes a promise's resolution; its queue must be empty.
+// promiseColumns are the parts of a promise's row, but for its count and the
+// messages that wait in it.
+func promiseColumns() []string {
+	return []string{".state", ".decider", ".policy", ".subscribers", ".queue.nextID", ".data.body", ".data.slots"}
+}
+
+// deletePromise deletes a promise's row. An unresolved one has nothing waiting
+// in it then: what waits refers to it.
+func (t tables) deletePromise(kpid string) {
+	for _, column := range promiseColumns() {
+		t.kv.Delete(kpid + column)
+	}
+	t.kv.Delete(countKey(kpid))
+}
+
+// settle writes a promise's resolution; its queue must be empty, and what the
+// data refers to be counted.
 func (t tables) settle(kpid string, rejected bool, data capdata.CapData) {
-	for _, column := range []string{".decider", ".policy", ".subscribers", ".queue.nextID"} {
+	for _, column := range promiseColumns() {
 		t.kv.Delete(kpid + column)
 	}
 	state := Fulfilled

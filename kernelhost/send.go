@@ -9,9 +9,6 @@ import (
 	"vatworkerd/pipeproto"
 )
 
-// pinKey holds on to a promise or object that the world outside knows.
-func pinKey(kref string) string { return "pin." + kref }
-
 // QueueToVat queues a message to the root object of a vat, named by name or
 // ID. args is the capdata of the array of arguments; its slots are krefs. The
 // result is the kref of the promise for the message's result, which
@@ -31,23 +28,44 @@ func (k *Kernel) QueueToVat(ctx context.Context, vat, method string, args capdat
 		return "", fmt.Errorf("cannot queue %s() to vat %s: %w", method, vat, err)
 	}
 	err = k.change(ctx, func(c *crank) error {
-		if promise, err = c.queueToRoot(vatID, methargs, ""); err != nil {
+		if promise, err = c.queueFromOutside(vatID, methargs); err != nil {
 			return err
 		}
-		c.kv.Set(pinKey(promise), "1")
-		return nil
+		return c.pin(promise)
 	})
 	return promise, err
 }
 
-// queueToRoot sends a message from outside to a vat's root object and gives
-// the promise for its result.
-func (c *crank) queueToRoot(vatID string, methargs capdata.CapData, policy string) (string, error) {
+// queueFromOutside queues a message to the root object of a vat that is known by
+// name outside. The root is pinned from then on: the name stands for it, and
+// without a pin the vat would be told after each message that nobody needs it.
+func (c *crank) queueFromOutside(vatID string, methargs capdata.CapData) (string, error) {
 	for _, kref := range methargs.Slots {
 		if err := c.checkKref(kref); err != nil {
 			return "", err
 		}
 	}
+	if c.terminated(vatID) {
+		kpid, err := c.addPromise("", "")
+		if err != nil {
+			return "", err
+		}
+		reason := capdata.MakeError(vatTerminated)
+		return kpid, c.resolve("", []resolution{{kpid: kpid, rejected: true, data: reason}})
+	}
+	root, err := c.rootOf(vatID)
+	if err != nil {
+		return "", err
+	}
+	if err := c.pin(root); err != nil {
+		return "", err
+	}
+	return c.queueToRoot(vatID, methargs, "")
+}
+
+// queueToRoot queues a message to a vat's root object and gives the promise for
+// its result.
+func (c *crank) queueToRoot(vatID string, methargs capdata.CapData, policy string) (string, error) {
 	root, err := c.rootOf(vatID)
 	if err != nil {
 		return "", err
@@ -56,32 +74,24 @@ func (c *crank) queueToRoot(vatID string, methargs capdata.CapData, policy strin
 	if err != nil {
 		return "", err
 	}
-	c.accept(event{Type: eventSend, Target: root, Msg: message{Methargs: methargs, Result: kpid}})
-	return kpid, nil
+	return kpid, c.acceptSend(root, message{Methargs: methargs, Result: kpid})
 }
 
-// checkKref refuses a kref from outside that was never given out. An object
-// that was abandoned since is fine: messages to it are answered.
+// checkKref refuses a kref from outside that names nothing, or nothing any more.
+// An object that was abandoned but is still held is fine: messages to it are
+// answered.
 func (c *crank) checkKref(kref string) error {
 	kind, err := kslotType(kref)
 	if err != nil {
 		return err
 	}
-	first := map[slotType]int64{typeObject: firstObject, typePromise: firstPromise}[kind]
-	if first == 0 {
+	switch kind {
+	case typeDevice:
 		return fmt.Errorf("there is no %s: there are no devices", kref)
-	}
-	text, err := c.require("k" + string(kind) + ".nextID")
-	if err != nil {
-		return err
-	}
-	next, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return brokenf("k%c.nextID holds %q, no number", kind, text)
-	}
-	number, err := strconv.ParseInt(kref[2:], 10, 64)
-	if err != nil || number < first || number >= next {
-		return fmt.Errorf("there is no %s", kref)
+	case typePromise, typeObject:
+		if !c.has(countKey(kref)) {
+			return also(fmt.Errorf("there is no %s", kref), c.kv.Err())
+		}
 	}
 	return nil
 }
@@ -97,7 +107,7 @@ func (k *Kernel) change(ctx context.Context, body func(*crank) error) error {
 	c := newCrank(kv)
 	err = body(c)
 	if err == nil {
-		err = c.routeAccepted()
+		err = c.finish()
 	}
 	if err == nil && len(c.items) > 0 {
 		err = k.call(ctx, pipeproto.ReqEnqueue, pipeproto.Enqueue{Items: c.items}, nil)
@@ -153,8 +163,7 @@ func (k *Kernel) Unpin(ctx context.Context, promise string) error {
 		return err
 	}
 	return k.change(ctx, func(c *crank) error {
-		c.kv.Delete(pinKey(promise))
-		return nil
+		return c.unpin(promise)
 	})
 }
 
@@ -165,7 +174,7 @@ func (k *Kernel) vatID(ref string) (string, error) {
 		return vatID, err
 	}
 	if isVatID(ref) {
-		if _, ok, err = k.db.Get(ref + ".name"); err != nil {
+		if ok, err = k.wasVat(ref); err != nil {
 			return "", err
 		}
 	}
@@ -173,4 +182,19 @@ func (k *Kernel) vatID(ref string) (string, error) {
 		return "", &UnknownVatError{Ref: ref}
 	}
 	return ref, nil
+}
+
+// wasVat tells whether an ID was ever given to a vat. vatworkerd still knows
+// those of which the tables hold nothing more.
+func (k *Kernel) wasVat(vatID string) (bool, error) {
+	next, ok, err := k.db.Get("vat.nextID")
+	if err != nil || !ok {
+		return false, err
+	}
+	limit, err := strconv.ParseInt(next, 10, 64)
+	if err != nil {
+		return false, brokenf("vat.nextID holds %q, no number", next)
+	}
+	n, err := strconv.ParseInt(vatID[1:], 10, 64)
+	return err == nil && n >= firstVat && n < limit, nil
 }

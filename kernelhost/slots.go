@@ -25,6 +25,9 @@ func kslotType(kref string) (slotType, error) {
 	return 0, fmt.Errorf("%q is no kref", kref)
 }
 
+// isObject tells whether a kref is an object's.
+func isObject(kref string) bool { return strings.HasPrefix(kref, "ko") }
+
 // isPromise tells whether a kref is a promise's.
 func isPromise(kref string) bool { return strings.HasPrefix(kref, "kp") }
 

@@ -108,23 +108,23 @@ func (c *crank) send(vatID string, target, body json.RawMessage) error {
 	if err := json.Unmarshal(body, &msg); err != nil {
 		return illegalf("bad message: %v", err)
 	}
-	e := event{Type: eventSend}
-	if e.Target, err = c.toKernel(vatID, vtarget); err != nil {
+	to, err := c.toKernel(vatID, vtarget)
+	if err != nil {
 		return err
 	}
-	if kind, err := kslotType(e.Target); err != nil || kind == typeDevice {
+	if kind, err := kslotType(to); err != nil || kind == typeDevice {
 		return illegalf("%s is no target for a message", vtarget)
 	}
-	if e.Msg.Methargs, err = c.dataToKernel(vatID, msg.Methargs); err != nil {
+	var out message
+	if out.Methargs, err = c.dataToKernel(vatID, msg.Methargs); err != nil {
 		return err
 	}
 	if msg.Result != "" {
-		if e.Msg.Result, err = c.resultOfSend(vatID, msg.Result); err != nil {
+		if out.Result, err = c.resultOfSend(vatID, msg.Result); err != nil {
 			return err
 		}
 	}
-	c.accept(e)
-	return nil
+	return c.acceptSend(to, out)
 }
 
 // resultOfSend takes the promise for a message's result. It must be new,
@@ -181,8 +181,7 @@ func (c *crank) subscribeVat(vatID string, arg json.RawMessage) error {
 		return err
 	}
 	if p.state != Unresolved {
-		c.accept(event{Type: eventNotify, vatID: vatID, KPID: kpid})
-		return nil
+		return c.acceptNotify(vatID, kpid)
 	}
 	c.subscribe(kpid, vatID, p)
 	return nil
@@ -318,8 +317,7 @@ func (c *crank) dropImport(vatID, vref string) error {
 	if err != nil {
 		return err
 	}
-	c.setReachable(vatID, kref, e, false)
-	return nil
+	return c.setReachable(vatID, kref, e, false)
 }
 
 func (c *crank) retireImport(vatID, vref string) error {
@@ -332,8 +330,7 @@ func (c *crank) retireExport(vatID, vref string) error {
 	if err != nil {
 		return err
 	}
-	c.retireObject(kref)
-	return nil
+	return c.retireObject(kref)
 }
 
 // retireEntry removes the entry of an object that the vat cannot reach any more.

@@ -18,7 +18,10 @@ const (
 
 // tables are the kernel's tables as one crank sees them. docs/kernelhost.md
 // lists the keys.
-type tables struct{ kv *store.Crank }
+type tables struct {
+	kv    *store.Crank
+	loose *looseEnds // what collect looks at; nil where nothing is changed
+}
 
 // require reads a key that must be there.
 func (t tables) require(key string) (string, error) {
@@ -58,4 +61,6 @@ func (t tables) create() {
 	t.kv.Set("vat.nextID", strconv.Itoa(firstVat))
 	t.kv.Set("ko.nextID", strconv.Itoa(firstObject))
 	t.kv.Set("kp.nextID", strconv.Itoa(firstPromise))
+	t.kv.Set(gcTurnNextKey, "1")
+	t.kv.Set(deadNextKey, "1")
 }

@@ -15,8 +15,11 @@ type vatOptions struct {
 	EnablePipelining bool `json:"enablePipelining,omitempty"`
 	// ReapInterval is how many deliveries come between two bringOutYourDead;
 	// 0 = the kernel's default, neverReap = none.
-	ReapInterval int64  `json:"reapInterval,omitempty"`
-	FatalPolicy  string `json:"fatalPolicy,omitempty"` // pipeproto.PolicySuspend (also "") or PolicyTerminate
+	ReapInterval int64 `json:"reapInterval,omitempty"`
+	// ReapGCKrefs is after how many krefs in garbage collection deliveries one
+	// is due; 0 and neverReap as above.
+	ReapGCKrefs int64  `json:"reapGCKrefs,omitempty"`
+	FatalPolicy string `json:"fatalPolicy,omitempty"` // pipeproto.PolicySuspend (also "") or PolicyTerminate
 }
 
 // neverReap is the reap interval SwingSet spells "never".
@@ -35,7 +38,7 @@ func (t tables) addVat(name string, opts vatOptions) (string, error) {
 	}
 	t.kv.Set("vat.name."+name, vatID)
 	t.kv.Set(vatID+".name", name)
-	t.kv.Set(vatID+".options", string(text))
+	t.kv.Set(optionsKey(vatID), string(text))
 	t.kv.Set(vatID+".o.nextID", strconv.Itoa(firstImport))
 	t.kv.Set(vatID+".p.nextID", strconv.Itoa(firstVatProm))
 	t.kv.Set(vatID+".d.nextID", strconv.Itoa(firstVatDev))
@@ -52,10 +55,12 @@ func (t tables) vatNames() ([]string, error) {
 	return names, t.kv.Err()
 }
 
+func optionsKey(vatID string) string { return vatID + ".options" }
+
 // options reads a vat's options.
 func (t tables) options(vatID string) (vatOptions, error) {
 	var opts vatOptions
-	text, err := t.require(vatID + ".options")
+	text, err := t.require(optionsKey(vatID))
 	if err != nil {
 		return opts, err
 	}
@@ -73,21 +78,30 @@ func (o vatOptions) policy() string {
 	return pipeproto.ThenSuspend
 }
 
-// terminated tells whether a vat is gone for good.
-func (t tables) terminated(vatID string) bool { return t.has(vatID + ".terminated") }
-
-// terminate marks a vat as gone: from now on nothing is routed to it.
-func (t tables) terminate(vatID string) { t.kv.Set(vatID+".terminated", "true") }
+func parametersKey(vatID string) string { return vatID + ".vatParameters" }
 
 // setParameters keeps a vat's parameters (kernel-space) for every incarnation
-// that starts from now on.
-func (t tables) setParameters(vatID string, params capdata.CapData) {
-	t.kv.Set(vatID+".vatParameters", string(appendCapData(nil, params)))
+// that starts from now on, and lets go of the ones before.
+func (t tables) setParameters(vatID string, params capdata.CapData) error {
+	if err := t.addRefs(params.Slots); err != nil {
+		return err
+	}
+	if t.has(parametersKey(vatID)) {
+		old, err := t.parameters(vatID)
+		if err != nil {
+			return err
+		}
+		if err := t.dropRefs(old.Slots); err != nil {
+			return err
+		}
+	}
+	t.kv.Set(parametersKey(vatID), string(appendCapData(nil, params)))
+	return t.kv.Err()
 }
 
 // parameters reads a vat's parameters.
 func (t tables) parameters(vatID string) (capdata.CapData, error) {
-	text, err := t.require(vatID + ".vatParameters")
+	text, err := t.require(parametersKey(vatID))
 	if err != nil {
 		return capdata.CapData{}, err
 	}
