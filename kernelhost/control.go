@@ -12,15 +12,16 @@ import (
 
 func adminKey(vatID string) string { return vatID + ".adminKey" }
 
-// admin gives a vat, named by name or ID, and its admin node.
-func (k *Kernel) admin(vat string) (pipeproto.AdminNode, error) {
+// admin gives the admin node of a vat, named by name or ID, for a request. It is
+// gone with what is cleaned up of a terminated vat.
+func (k *Kernel) admin(msgType, vat string) (pipeproto.AdminNode, error) {
 	vatID, err := k.vatID(vat)
 	if err != nil {
 		return pipeproto.AdminNode{}, err
 	}
 	key, ok, err := k.db.Get(adminKey(vatID))
 	if err == nil && !ok {
-		err = pipeproto.Errorf(pipeproto.CodeRefused, "the vat is terminated")
+		err = pipeproto.Errorf(pipeproto.CodeRefused, "cannot %s %s (terminated): the vat is terminated", msgType, vatID)
 	}
 	return pipeproto.AdminNode{VatID: vatID, Key: key}, err
 }
@@ -73,7 +74,7 @@ func (k *Kernel) control(ctx context.Context, msgType, vat, reason string) (pipe
 }
 
 func (k *Kernel) controlVat(ctx context.Context, msgType, vat, reason string) (status pipeproto.VatStatus, err error) {
-	admin, err := k.admin(vat)
+	admin, err := k.admin(msgType, vat)
 	if err != nil {
 		return status, err
 	}
@@ -92,7 +93,7 @@ func (k *Kernel) Upgrade(ctx context.Context, vat, bundleID string, params *capd
 	if err := k.enter(); err != nil {
 		return status, err
 	}
-	admin, err := k.admin(vat)
+	admin, err := k.admin(pipeproto.ReqUpgrade, vat)
 	if err != nil {
 		return status, err
 	}
@@ -111,7 +112,7 @@ func (k *Kernel) Refill(ctx context.Context, vat string, computrons int64) (stat
 	if err := k.enter(); err != nil {
 		return status, err
 	}
-	admin, err := k.admin(vat)
+	admin, err := k.admin(pipeproto.ReqRefill, vat)
 	if err != nil {
 		return status, err
 	}

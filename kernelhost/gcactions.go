@@ -186,6 +186,7 @@ func (c *crank) gcDelivery(vatID, action string, krefs []string) ([]byte, error)
 		} else {
 			if action == retireExport {
 				c.deleteObject(kref)
+				c.noteRootRetired(vatID, e.vref)
 			}
 			err = c.deleteEntry(vatID, kref)
 		}

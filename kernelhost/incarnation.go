@@ -25,6 +25,7 @@ func (c *crank) begin(req pipeproto.Incarnation) ([]byte, error) {
 		}
 	}
 	c.beginning = req.Reason
+	c.kv.Delete(rootRetiredKey(req.VatID))
 	return c.deliverStart(req.VatID)
 }
 

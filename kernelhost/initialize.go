@@ -157,7 +157,9 @@ func (k *Kernel) createVat(ctx context.Context, c *crank, vat config.Vat) (strin
 }
 
 // queueBootstrap queues bootstrap(vats, devices) with the root objects of all
-// vats by name. Its rejection panics.
+// vats by name. Its rejection panics. The root objects are pinned, as
+// pinBootstrapRoot asks for one of them: each can be sent to from outside by its
+// vat's name, and a vat that was told to retire its root knows it no more.
 func (c *crank) queueBootstrap(cfg config.Config) (string, error) {
 	names, err := c.vatNames()
 	if err != nil {
@@ -174,6 +176,9 @@ func (c *crank) queueBootstrap(cfg config.Config) (string, error) {
 			return "", err
 		}
 		roots[i] = capdata.Root{Name: name, Kref: kref}
+		if err := c.pin(kref); err != nil {
+			return "", err
+		}
 	}
 	vatID, err := c.require("vat.name." + cfg.Bootstrap)
 	if err != nil {
@@ -182,15 +187,6 @@ func (c *crank) queueBootstrap(cfg config.Config) (string, error) {
 	kpid, err := c.queueToRoot(vatID, capdata.Bootstrap(roots), policyPanic)
 	if err != nil {
 		return "", err
-	}
-	if cfg.PinBootstrapRoot {
-		root, err := c.rootOf(vatID)
-		if err != nil {
-			return "", err
-		}
-		if err := c.pin(root); err != nil {
-			return "", err
-		}
 	}
 	c.kv.Set(bootstrapKey, kpid)
 	return kpid, c.pin(kpid)

@@ -69,6 +69,16 @@ func (t tables) deleteObject(kref string) {
 // rootVref is what a vat calls its root object.
 const rootVref = "o+0"
 
+// rootRetiredKey is there once an incarnation was told to retire its root
+// object: liveslots does not know o+0 from then on.
+func rootRetiredKey(vatID string) string { return vatID + ".rootRetired" }
+
+func (t tables) noteRootRetired(vatID, vref string) {
+	if vref == rootVref {
+		t.kv.Set(rootRetiredKey(vatID), "true")
+	}
+}
+
 // nonDurableExports gives the krefs of what vatID exports and the next
 // incarnation cannot know, in SwingSet's order: ephemeral objects, then
 // virtual ones, each by the bytes of the vref.

@@ -37,8 +37,7 @@ func (k *Kernel) QueueToVat(ctx context.Context, vat, method string, args capdat
 }
 
 // queueFromOutside queues a message to the root object of a vat that is known by
-// name outside. The root is pinned from then on: the name stands for it, and
-// without a pin the vat would be told after each message that nobody needs it.
+// name or ID outside. The root is pinned from then on.
 func (c *crank) queueFromOutside(vatID string, methargs capdata.CapData) (string, error) {
 	for _, kref := range methargs.Slots {
 		if err := c.checkKref(kref); err != nil {
@@ -52,6 +51,9 @@ func (c *crank) queueFromOutside(vatID string, methargs capdata.CapData) (string
 		}
 		reason := capdata.MakeError(vatTerminated)
 		return kpid, c.resolve("", []resolution{{kpid: kpid, rejected: true, data: reason}})
+	}
+	if c.has(rootRetiredKey(vatID)) {
+		return "", pipeproto.Errorf(pipeproto.CodeRefused, "the root object of %s is gone: nobody held it, and the vat has forgotten it; upgrade the vat", vatID)
 	}
 	root, err := c.rootOf(vatID)
 	if err != nil {
