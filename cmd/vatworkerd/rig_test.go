@@ -136,6 +136,7 @@ var (
 	meters    = regexp.MustCompile(`("computrons": )[0-9]+|\b[0-9,]{6,}( computrons)?`)
 	pids      = regexp.MustCompile(`\b(process|pid) [0-9]+\b`)
 	waits     = regexp.MustCompile(`(?m)^(verify snapshots|rehearse|replay .*|bundle)  .*\n`) // comes if the machine is slow
+	machine   = regexp.MustCompile(`share CPU [0-9]+|[0-9]+ may be open|\S*/node, \S*/tools/bundle.mjs`)
 	gaps      = regexp.MustCompile(`  +`)
 )
 
@@ -153,10 +154,22 @@ func (r *rig) normal(text string) string {
 	text = millis.ReplaceAllString(text, "TIME")
 	text = meters.ReplaceAllString(text, "${1}N${2}")
 	text = pids.ReplaceAllString(text, "$1 PID")
+	text = machine.ReplaceAllStringFunc(text, ofMachine)
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
 		indent := len(line) - len(strings.TrimLeft(line, " "))
 		lines[i] = line[:indent] + gaps.ReplaceAllString(line[indent:], "  ")
 	}
 	return strings.Join(lines, "\n")
+}
+
+// ofMachine names what is this machine's own.
+func ofMachine(text string) string {
+	switch {
+	case strings.HasPrefix(text, "share"):
+		return "share CPU N"
+	case strings.HasSuffix(text, "open"):
+		return "N may be open"
+	}
+	return "NODE, REPO/tools/bundle.mjs"
 }
