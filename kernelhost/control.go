@@ -39,9 +39,25 @@ func (k *Kernel) Resume(ctx context.Context, vat, reason string) (pipeproto.VatS
 	return k.control(ctx, pipeproto.ReqResume, vat, reason)
 }
 
-// Suspend ends a vat's incarnation; only Unsuspend or Upgrade start another.
+// Suspend ends a vat's incarnation; the next delivery, Unsuspend or Upgrade
+// start another.
 func (k *Kernel) Suspend(ctx context.Context, vat, reason string) (pipeproto.VatStatus, error) {
 	return k.control(ctx, pipeproto.ReqSuspend, vat, reason)
+}
+
+// SuspendDeliberately is Suspend, but no delivery starts the vat again: what
+// arrives is held until Unsuspend or Upgrade.
+func (k *Kernel) SuspendDeliberately(ctx context.Context, vat, reason string) (status pipeproto.VatStatus, err error) {
+	defer k.leave()
+	if err := k.enter(); err != nil {
+		return status, err
+	}
+	admin, err := k.admin(pipeproto.ReqSuspend, vat)
+	if err != nil {
+		return status, err
+	}
+	err = k.call(ctx, pipeproto.ReqSuspend, pipeproto.VatControl{Admin: admin, Reason: reason, Deliberate: true}, &status)
+	return status, err
 }
 
 // Unsuspend starts a new incarnation of a suspended vat. When its startVat

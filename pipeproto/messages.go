@@ -286,10 +286,12 @@ type VatRef struct {
 	VatID string `msgpack:"vatID"`
 }
 
-// VatControl is a request of an admin node's holder.
+// VatControl is a request of an admin node's holder. Deliberate belongs to
+// ReqSuspend: no delivery starts the vat again, only an upgrade or unsuspend.
 type VatControl struct {
-	Admin  AdminNode `msgpack:"admin"`
-	Reason string    `msgpack:"reason"`
+	Admin      AdminNode `msgpack:"admin"`
+	Reason     string    `msgpack:"reason"`
+	Deliberate bool      `msgpack:"deliberate"`
 }
 
 // Upgrade replaces a vat's bundle and starts a new incarnation. Parameters: see Incarnation.

@@ -28,7 +28,7 @@ func (r *rig) reach(vatID string, want state) {
 		act(pipeproto.ReqPause)
 		restart()
 	case deliberate:
-		act(pipeproto.ReqSuspend)
+		r.must(r.bar(vatID, "test"))
 	case terminated:
 		act(pipeproto.ReqTerminate)
 	}
@@ -51,6 +51,8 @@ func (r *rig) happen(vatID string, ev event) error {
 		return r.control(pipeproto.ReqResume, vatID, "test")
 	case evSuspend:
 		return r.control(pipeproto.ReqSuspend, vatID, "test")
+	case evBar:
+		return r.bar(vatID, "test")
 	case evUnsuspend:
 		return r.control(pipeproto.ReqUnsuspend, vatID, "test")
 	case evUpgrade, evUpgradeFailed:

@@ -109,7 +109,11 @@ func (s *Supervisor) control(msgType string, req pipeproto.VatControl) (pipeprot
 	case pipeproto.ReqResume:
 		err = s.transition(vatID, evResume, change{reason: req.Reason}, pipeproto.VatResumed)
 	case pipeproto.ReqSuspend:
-		err = s.suspendDeliberately(vatID, orElse(req.Reason, "suspended by its admin node"))
+		ev := evSuspend
+		if req.Deliberate {
+			ev = evBar
+		}
+		err = s.suspend(vatID, ev, orElse(req.Reason, "suspended by its admin node"))
 	case pipeproto.ReqUnsuspend:
 		err = s.unsuspend(vatID, req.Reason)
 	case pipeproto.ReqTerminate:

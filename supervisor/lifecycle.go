@@ -24,7 +24,8 @@ const (
 	evDeliver       event = iota // an item of its queue has its turn
 	evPause                      // the admin node's holder stops deliveries
 	evResume                     // … and lets them run again
-	evSuspend                    // the admin node's holder or the host suspends it deliberately
+	evSuspend                    // the admin node's holder ends its incarnation; the next item starts another
+	evBar                        // … and lets nothing start it by itself: it is suspended deliberately
 	evUnsuspend                  // a new incarnation is wanted, on demand or explicitly
 	evStartFailed                // that incarnation's startVat failed; the crank is undone
 	evUpgrade                    // a new incarnation on a new bundle
@@ -74,11 +75,12 @@ const (
 // program sets a vat's flags.
 func lifecycle() [numEvents][numStates]cell {
 	return [numEvents][numStates]cell{
-		//               running                                               paused                                                    suspended                                  pausedSuspended                    deliberate                         terminated
+		// columns: running, paused, suspended, pausedSuspended, deliberate, terminated
 		evDeliver:       {to(running, doDeliver), to(paused, doHold), to(suspended, doStart), to(pausedSuspended, doHold), to(deliberate, doHold), to(terminated, doSplat)},
 		evPause:         {to(paused, doPark, doEvict), to(paused), to(pausedSuspended, doPark), to(pausedSuspended), to(deliberate), no(gone)},
 		evResume:        {to(running), to(running, doRelease), to(suspended), to(suspended, doRelease), no(manual), no(gone)},
-		evSuspend:       {to(deliberate, doBOYD, doEnd, doEvict, doPark), to(deliberate, doBOYD, doEnd, doEvict), to(deliberate, doPark), to(deliberate), to(deliberate), no(gone)},
+		evSuspend:       {to(suspended, doBOYD, doEnd, doEvict), to(pausedSuspended, doBOYD, doEnd, doEvict), to(suspended), to(pausedSuspended), to(deliberate), no(gone)},
+		evBar:           {to(deliberate, doBOYD, doEnd, doEvict, doPark), to(deliberate, doBOYD, doEnd, doEvict), to(deliberate, doPark), to(deliberate), to(deliberate), no(gone)},
 		evUnsuspend:     {to(running), to(paused), to(running, doStart), to(paused, doStart, doEvict), to(running, doStart, doRelease), no(gone)},
 		evStartFailed:   {no(never), no(never), to(deliberate, doPark, doKeepErr), to(deliberate, doKeepErr), to(deliberate, doKeepErr), no(gone)},
 		evUpgrade:       {to(running, doBOYD, doEnd, doStart), to(running, doBOYD, doEnd, doStart, doRelease), to(running, doStart), to(running, doStart, doRelease), to(running, doStart, doRelease), no(gone)},
@@ -95,7 +97,7 @@ func (s state) String() string {
 }
 
 func (e event) String() string {
-	return [...]string{"deliver", "pause", "resume", "suspend", "unsuspend", "start-failed", "upgrade",
+	return [...]string{"deliver", "pause", "resume", "suspend", "suspend-deliberately", "unsuspend", "start-failed", "upgrade",
 		"upgrade-failed", "overrun", "fatal", "restart", "terminate"}[e]
 }
 

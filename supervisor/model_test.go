@@ -220,10 +220,18 @@ func (p *pair) resume(*rapid.T) {
 func (p *pair) suspend(*rapid.T) {
 	id, v := p.pick()
 	refused := v.state == terminated
+	v.state = map[state]state{running: suspended, paused: pausedSuspended, suspended: suspended,
+		pausedSuspended: pausedSuspended, deliberate: deliberate, terminated: terminated}[v.state]
+	p.both(refused, func(r *rig) error { return r.control(pipeproto.ReqSuspend, id, "model") })
+}
+
+func (p *pair) bar(*rapid.T) {
+	id, v := p.pick()
+	refused := v.state == terminated
 	if !refused {
 		v.state = deliberate
 	}
-	p.both(refused, func(r *rig) error { return r.control(pipeproto.ReqSuspend, id, "model") })
+	p.both(refused, func(r *rig) error { return r.bar(id, "model") })
 }
 
 func (p *pair) unsuspend(*rapid.T) {
@@ -387,7 +395,7 @@ func TestLivesFollowTheModel(t *testing.T) {
 		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"create": p.create, "enqueue": p.enqueue, "enqueueMore": p.enqueue, "run": p.run, "runAgain": p.run,
-			"pause": p.pause, "resume": p.resume, "suspend": p.suspend, "unsuspend": p.unsuspend,
+			"pause": p.pause, "resume": p.resume, "suspend": p.suspend, "bar": p.bar, "unsuspend": p.unsuspend,
 			"upgrade": p.upgrade, "terminate": p.terminate, "refill": p.refill, "restartAll": p.restartAll,
 			"killWorkers": p.killWorkers, "reopen": p.reopen, "cleanUp": p.cleanUp, "": p.check,
 		})

@@ -79,7 +79,7 @@ func TestRealVatUpgrade(t *testing.T) {
 func TestRealVatSuspendAndUnsuspend(t *testing.T) {
 	r := newRig(t, nil)
 	r.openAccount("v1")
-	r.must(r.control(pipeproto.ReqSuspend, "v1", "a rest"))
+	r.must(r.bar("v1", "a rest"))
 	st := r.wantState("v1", deliberate, 0)
 	if st.SnapshotHash != "" || st.SuspendReason != "a rest" || st.LastEnd != pipeproto.ReasonSuspended {
 		t.Errorf("%+v", st)
@@ -93,6 +93,19 @@ func TestRealVatSuspendAndUnsuspend(t *testing.T) {
 	r.want(held, "fulfilled #40")
 	r.wantState("v1", running, 1)
 	r.wantAfresh("v1", "v1")
+}
+
+func TestRealVatSuspendedWakesOnDemand(t *testing.T) {
+	r := newRig(t, nil)
+	r.openAccount("v1")
+	r.must(r.control(pipeproto.ReqSuspend, "v1", "idle"))
+	st := r.wantState("v1", suspended, 0)
+	if st.Online || st.SnapshotHash != "" || !st.Suspended || st.Paused {
+		t.Errorf("%+v", st)
+	}
+	r.reopen()
+	r.wantAfresh("v1", "v1")
+	r.wantState("v1", running, 1)
 }
 
 func TestRealVatsRestartOnASecondEngine(t *testing.T) {

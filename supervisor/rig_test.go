@@ -331,6 +331,12 @@ func (r *rig) control(verb, vatID, reason string) error {
 	return err
 }
 
+// bar suspends deliberately.
+func (r *rig) bar(vatID, reason string) error {
+	_, err := r.s.control(pipeproto.ReqSuspend, pipeproto.VatControl{Admin: r.admins[vatID], Reason: reason, Deliberate: true})
+	return err
+}
+
 func skipUnless(t *testing.T, path string) {
 	t.Helper()
 	if _, err := os.Stat(path); err != nil {

@@ -126,16 +126,16 @@ func (s *Supervisor) upgrade(up pipeproto.Upgrade) error {
 	return err
 }
 
-// suspendDeliberately ends a vat's incarnation after a last bringOutYourDead;
-// a vat that fails even that is suspended without it.
-func (s *Supervisor) suspendDeliberately(vatID, reason string) error {
+// suspend ends a vat's incarnation after a last bringOutYourDead; a vat that
+// fails even that is suspended without it. ev is evSuspend or evBar.
+func (s *Supervisor) suspend(vatID string, ev event, reason string) error {
 	ch := change{reason: reason, endReason: pipeproto.ReasonSuspended, message: reason}
-	err := s.transition(vatID, evSuspend, ch, pipeproto.VatSuspended)
+	err := s.transition(vatID, ev, ch, pipeproto.VatSuspended)
 	if faultOf(err) == "" {
 		return err
 	}
 	ch.skipBOYD = true
-	return s.transition(vatID, evSuspend, ch, pipeproto.VatSuspended)
+	return s.transition(vatID, ev, ch, pipeproto.VatSuspended)
 }
 
 // faultOf gives the problem text of an error that is the vat's own fault, and

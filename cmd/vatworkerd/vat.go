@@ -21,7 +21,7 @@ func (a *app) vatCommand() *cobra.Command {
 		a.vatListCommand(), a.vatShowCommand(),
 		a.vatControlCommand("pause", "Hold a vat's deliveries and free its worker", (*kernelhost.Kernel).Pause),
 		a.vatControlCommand("resume", "Deliver to a paused vat again, what was held first", (*kernelhost.Kernel).Resume),
-		a.vatControlCommand("suspend", "End a vat's incarnation until it is unsuspended or upgraded", (*kernelhost.Kernel).Suspend),
+		a.vatSuspendCommand(),
 		a.vatControlCommand("unsuspend", "Start a new incarnation of a suspended vat", (*kernelhost.Kernel).Unsuspend),
 		a.vatControlCommand("terminate", "End a vat for good; senders of what waits for it get an error", (*kernelhost.Kernel).Terminate),
 		a.vatUpgradeCommand(), a.vatRefillCommand(),
@@ -78,6 +78,22 @@ func (a *app) vatControlCommand(verb, about string, do control) *cobra.Command {
 			return err
 		})
 	}
+	return cmd
+}
+
+func (a *app) vatSuspendCommand() *cobra.Command {
+	var deliberate bool
+	cmd := a.vatControlCommand("suspend", "End a vat's incarnation; the next delivery starts another",
+		func(k *kernelhost.Kernel, ctx context.Context, vat, reason string) (pipeproto.VatStatus, error) {
+			if deliberate {
+				return k.SuspendDeliberately(ctx, vat, reason)
+			}
+			return k.Suspend(ctx, vat, reason)
+		})
+	cmd.Long = "suspend ends the vat's incarnation: worker, transcript and heap snapshot go, durable state, queue\n" +
+		"and parameters stay. The next delivery starts a new incarnation; with --deliberate deliveries\n" +
+		"are held until the vat is unsuspended or upgraded."
+	cmd.Flags().BoolVar(&deliberate, "deliberate", false, "hold deliveries until the vat is unsuspended or upgraded")
 	return cmd
 }
 
