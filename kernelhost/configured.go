@@ -5,9 +5,18 @@ import (
 	"vatworkerd/pipeproto"
 )
 
+// vatOrigin tells the vats of a config from those made later. Static vats are
+// started at once after a restart-all.
+type vatOrigin bool
+
+const (
+	staticVat  vatOrigin = true
+	dynamicVat vatOrigin = false
+)
+
 // vatOptionsOf splits a vat's options into those the kernel acts on and those
-// vatworkerd does. A vat of a config is static.
-func vatOptionsOf(vat config.Vat) (vatOptions, pipeproto.VatOptions) {
+// vatworkerd does.
+func vatOptionsOf(vat config.Vat, origin vatOrigin) (vatOptions, pipeproto.VatOptions) {
 	o := vat.Options
 	own := vatOptions{EnablePipelining: o.EnablePipelining, FatalPolicy: o.FatalPolicy}
 	if o.ReapInterval != nil {
@@ -17,7 +26,7 @@ func vatOptionsOf(vat config.Vat) (vatOptions, pipeproto.VatOptions) {
 		own.ReapGCKrefs = krefsOf(*o.ReapGCKrefs)
 	}
 	return own, pipeproto.VatOptions{
-		Static:          true,
+		Static:          bool(origin),
 		Critical:        o.Critical,
 		RestartCritical: o.RestartCritical,
 		Unmetered:       !o.Metered,

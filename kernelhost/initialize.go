@@ -66,7 +66,7 @@ func (k *Kernel) initialize(ctx context.Context, cfg config.Config) (promise str
 			return err
 		}
 		for _, vat := range creationOrder(cfg) {
-			vatID, err := k.createVat(ctx, c, vat)
+			vatID, err := k.createVat(ctx, c, vat, staticVat)
 			if err != nil {
 				return fmt.Errorf("cannot create vat %q: %w", vat.Name, err)
 			}
@@ -133,8 +133,8 @@ func (c *crank) createKernel(cfg config.Config) error {
 }
 
 // createVat makes a vat on both sides and queues its start.
-func (k *Kernel) createVat(ctx context.Context, c *crank, vat config.Vat) (string, error) {
-	own, theirs := vatOptionsOf(vat)
+func (k *Kernel) createVat(ctx context.Context, c *crank, vat config.Vat, origin vatOrigin) (string, error) {
+	own, theirs := vatOptionsOf(vat, origin)
 	vatID, err := c.addVat(vat.Name, own)
 	if err != nil {
 		return "", err

@@ -18,7 +18,7 @@ func (a *app) vatCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
-		a.vatListCommand(), a.vatShowCommand(),
+		a.vatListCommand(), a.vatShowCommand(), a.vatCreateCommand(),
 		a.vatControlCommand("pause", "Hold a vat's deliveries and free its worker", (*kernelhost.Kernel).Pause),
 		a.vatControlCommand("resume", "Deliver to a paused vat again, what was held first", (*kernelhost.Kernel).Resume),
 		a.vatSuspendCommand(),
