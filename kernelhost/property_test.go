@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -11,23 +12,27 @@ import (
 	"pgregory.net/rapid"
 
 	"vatworkerd/kernelhost/capdata"
+	"vatworkerd/kernelhost/config"
 	"vatworkerd/pipeproto"
 )
 
 // chaos makes vats do random legal things with what they know.
 type chaos struct {
 	r       *rig
-	entropy []byte
+	dice    *rand.Rand
+	entropy int // throws left
 	exports int // next export number of any vat
+	results []string
 }
 
+// next throws dice: a number below n, 0 once the entropy of a step is used up,
+// so that vats come to rest.
 func (c *chaos) next(n int) int {
-	if len(c.entropy) == 0 || n == 0 {
+	if c.entropy == 0 || n == 0 {
 		return 0
 	}
-	b := c.entropy[0]
-	c.entropy = c.entropy[1:]
-	return int(b) % n
+	c.entropy--
+	return c.dice.IntN(n)
 }
 
 // known gives the vrefs in a vat's c-list that keep says yes to.
@@ -71,15 +76,21 @@ func (c *chaos) data(vatID string, usable func(clistEntry, string) bool) string 
 // the store shows the tables as of the last crank.
 func (c *chaos) perform(v *fakeVat, delivery string) fakeOutcome {
 	var out fakeOutcome
-	if len(c.entropy) == 0 || deliveryName(delivery) == "startVat" {
+	if c.entropy == 0 || deliveryName(delivery) == "startVat" {
 		return out
 	}
-	resolved, retired := map[string]bool{}, retiredBy(delivery)
+	used, retired := map[string]bool{}, retiredBy(delivery)
 	for range c.next(4) {
 		usable := func(e clistEntry, _ string) bool {
-			return e.reachable && !resolved[e.vref] && !slices.Contains(retired, e.vref)
+			return (e.reachable || e.exported()) && !used[e.vref] && !slices.Contains(retired, e.vref)
 		}
-		if call := c.syscall(v.ID, usable, resolved); call != "" {
+		call := ""
+		if n := c.next(8); n < 4 {
+			call = c.syscall(v.ID, usable, used)
+		} else {
+			call = c.gcSyscall(v.ID, n, delivery, used)
+		}
+		if call != "" {
 			out.syscalls = append(out.syscalls, call)
 		}
 	}
@@ -99,16 +110,48 @@ func retiredBy(delivery string) []string {
 	return vrefs
 }
 
-func (c *chaos) syscall(vatID string, usable func(clistEntry, string) bool, resolved map[string]bool) string {
+// gcSyscall lets go of something that neither the delivery nor an earlier
+// syscall speaks of.
+func (c *chaos) gcSyscall(vatID string, which int, delivery string, used map[string]bool) string {
+	free := func(e clistEntry, kref string, exported bool) bool {
+		return isObject(kref) && e.exported() == exported && !used[e.vref] && !strings.Contains(delivery, `"`+e.vref+`"`)
+	}
+	format := map[int]string{4: `["dropImports",[%q]]`, 5: `["retireImports",[%q]]`, 6: `["retireExports",[%q]]`, 7: `["abandonExports",[%q]]`}[which]
+	vref, ok := c.pick(vatID, func(e clistEntry, kref string) bool {
+		switch which {
+		case 4:
+			return free(e, kref, false)
+		case 5:
+			return free(e, kref, false) && !e.reachable
+		case 6:
+			return free(e, kref, true) && !e.reachable
+		}
+		return free(e, kref, true)
+	})
+	if !ok {
+		return ""
+	}
+	used[vref] = true
+	return fmt.Sprintf(format, vref)
+}
+
+func (c *chaos) syscall(vatID string, usable func(clistEntry, string) bool, used map[string]bool) string {
+	mention := func(slots string) string {
+		for _, vref := range c.known(vatID, func(e clistEntry, _ string) bool { return strings.Contains(slots, `"`+e.vref+`"`) }) {
+			used[vref] = used[vref] || !strings.HasPrefix(vref, "p")
+		}
+		return slots
+	}
 	switch c.next(4) {
 	case 0, 1:
 		target, ok := c.pick(vatID, usable)
 		if !ok {
 			return ""
 		}
+		mention(`"` + target + `"`)
 		c.exports++
 		result := c.exports
-		return fmt.Sprintf(`["send",%q,{"methargs":%s,"result":"p+%d"}]`, target, c.data(vatID, usable), result)
+		return fmt.Sprintf(`["send",%q,{"methargs":%s,"result":"p+%d"}]`, target, mention(c.data(vatID, usable)), result)
 	case 2:
 		vpid, ok := c.pick(vatID, func(e clistEntry, kref string) bool { return usable(e, kref) && isPromise(kref) })
 		if !ok {
@@ -123,7 +166,7 @@ func (c *chaos) syscall(vatID string, usable func(clistEntry, string) bool, reso
 	if !ok {
 		return ""
 	}
-	resolved[vpid] = true
+	used[vpid] = true
 	c.exports++
 	data := fmt.Sprintf(`{"body":"#\"$0.Alleged: x\"","slots":["o+%d"]}`, c.exports)
 	return fmt.Sprintf(`["resolve",[[%q,%v,%s]]]`, vpid, c.next(3) == 0, data)
@@ -189,16 +232,20 @@ func TestChaos(t *testing.T) {
 		c := &chaos{r: r, exports: 100}
 		ctx := context.Background()
 		r.wild = c.perform
-		if _, err := r.k.Initialize(ctx, testConfig("", "a\nb pipelining\nc terminate", never())); err != nil {
+		cfg := testConfig("", "a reap=3\nb pipelining\nc terminate", never())
+		cfg.DefaultReapGCKrefs = config.ReapGCKrefs{Krefs: 2}
+		if _, err := r.k.Initialize(ctx, cfg); err != nil {
 			rt.Fatal(err)
 		}
-		for range rapid.IntRange(1, 8).Draw(rt, "steps") {
-			c.entropy = rapid.SliceOfN(rapid.Byte(), 0, 120).Draw(rt, "entropy")
-			vat := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(rt, "vat")
-			if err := c.step(ctx, rapid.IntRange(0, 9).Draw(rt, "step"), vat); err != nil {
+		c.dice = rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0))
+		for range rapid.IntRange(4, 14).Draw(rt, "steps") {
+			c.entropy = 20 + c.dice.IntN(100)
+			vat := []string{"a", "b", "c"}[c.next(3)]
+			if err := c.step(ctx, c.next(40), vat); err != nil {
 				rt.Fatalf("%v\n%s", err, r.out.String())
 			}
-			if _, err := r.k.Run(ctx, Budget{BlockCranks: 7, Cranks: 200}); err != nil {
+			budget := Budget{BlockCranks: 7, Cranks: 200, Cleanups: int64(c.next(7) - 1)}
+			if _, err := r.k.Run(ctx, budget); err != nil {
 				rt.Fatalf("%v\n%s", err, r.out.String())
 			}
 			if err := r.k.Commit(ctx); err != nil {
@@ -206,14 +253,48 @@ func TestChaos(t *testing.T) {
 			}
 			r.checkAll(rt)
 		}
+		c.endAll(ctx, rt)
+		if t.Failed() {
+			rt.Fatalf("%s", r.out.String())
+		}
 	})
 }
+
+// endAll ends all vats and lets go of all results: nothing may be left then.
+func (c *chaos) endAll(ctx context.Context, t *rapid.T) {
+	c.entropy = 0
+	for _, vat := range []string{"a", "b", "c"} {
+		if err := c.step(ctx, terminateStep, vat); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, promise := range c.results {
+		if err := c.r.k.Unpin(ctx, promise); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.r.k.Run(ctx, Budget{Cleanups: pipeproto.UnlimitedCleanup}); err != nil {
+		t.Fatal(err)
+	}
+	kv, err := c.r.tables()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, value := range kv {
+		if !strings.HasSuffix(key, ".nextID") && strings.ContainsAny(key[:1], "kvgdp") && !strings.HasPrefix(key, "kernel.") && !strings.HasPrefix(key, "vat.name.") && key != "version" {
+			t.Errorf("left over: %s = %s\n%s", key, value, c.r.out.String())
+		}
+	}
+}
+
+// terminateStep ends a vat.
+const terminateStep = 39
 
 // step acts on a vat from outside; what its state refuses is fine.
 func (c *chaos) step(ctx context.Context, step int, vat string) (err error) {
 	k := c.r.k
 	switch step {
-	case 0:
+	case terminateStep:
 		_, err = k.Terminate(ctx, vat, "chaos")
 	case 1:
 		_, err = k.Upgrade(ctx, vat, "good", nil, "chaos")
@@ -226,7 +307,10 @@ func (c *chaos) step(ctx context.Context, step int, vat string) (err error) {
 	case 5:
 		_, err = k.Resume(ctx, vat, "chaos")
 	default:
-		_, err = k.QueueToVat(ctx, vat, "m", capdata.CapData{Body: "#[]", Slots: c.someKrefs()})
+		var result string
+		if result, err = k.QueueToVat(ctx, vat, "m", capdata.CapData{Body: "#[]", Slots: c.someKrefs()}); err == nil {
+			c.results = append(c.results, result)
+		}
 	}
 	var refused *pipeproto.Error
 	if errors.As(err, &refused) && refused.Code == pipeproto.CodeRefused {
