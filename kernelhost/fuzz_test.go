@@ -2,6 +2,7 @@ package kernelhost
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,7 +12,8 @@ import (
 )
 
 // fuzzDB holds a kernel with two vats: v1 has o+0, o-50 (v2's root), p-60 (it
-// decides), p-61 (v2 does), p-62 (resolved).
+// decides), p-61 (v2 does), p-62 (resolved); exports o+1 (v2 reaches it), o+2
+// (v2 recognizes it) and o+3 (dropped); imports o-51 that it can only recognize.
 func fuzzDB(f *testing.F) *store.DB {
 	db, err := store.Open(filepath.Join(f.TempDir(), "host.sqlite"), store.Options{})
 	if err != nil {
@@ -43,10 +45,49 @@ func fuzzDB(f *testing.F) *store.DB {
 	if err := c.resolve("", []resolution{{kpid: done, data: capdata.CapData{Body: "#1", Slots: []string{}}}}); err != nil {
 		f.Fatal(err)
 	}
+	for _, kpid := range []string{mine, theirs} {
+		check(f, c.pin(kpid))
+	}
+	for _, kref := range []string{must(c.rootOf(v1)), must(c.rootOf(v2))} {
+		check(f, c.pin(kref))
+	}
+	reached, recognized := must(c.toKernel(v1, "o+1")), must(c.toKernel(v1, "o+2"))
+	must(c.toVat(v2, reached))
+	_, err = c.perform(v2, [][]byte{fmt.Appendf(nil, `["dropImports",[%q]]`, must(c.toVat(v2, recognized)))})
+	check(f, err)
+	_, err = c.perform(v1, [][]byte{fmt.Appendf(nil, `["dropImports",[%q]]`, must(c.toVat(v1, must(c.toKernel(v2, "o+5")))))})
+	check(f, err)
+	check(f, c.finish())
+	for _, vatID := range []string{v1, v2} {
+		if _, err := c.deliverGC(vatID); err != nil {
+			f.Fatal(err)
+		}
+	}
+	c.items = nil
 	if _, _, err := c.commit(); err != nil {
 		f.Fatal(err)
 	}
 	return db
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// auditOf counts a crank's tables afresh, with the items it would enqueue.
+func auditOf(c *crank, before []fakeItem) error {
+	kv := map[string]string{}
+	for key, ok := c.kv.NextKey("", ""); ok; key, ok = c.kv.NextKey(key, "") {
+		kv[key], _ = c.kv.Get(key)
+	}
+	items := before
+	for _, item := range c.items {
+		items = append(items, fakeItem{Item: item})
+	}
+	return auditTables(kv, items)
 }
 
 // FuzzSyscalls: whatever a vat says is either legal, and leaves tables that
@@ -61,6 +102,11 @@ func FuzzSyscalls(f *testing.F) {
 		`["subscribe","p-62"]` + "\n" + `["subscribe","p-61"]` + "\n" + `["subscribe","o-50"]`,
 		`["exit",true,{"body":"#{\"#error\":\"x\"}","slots":[]}]`,
 		`["dropImports",["o-50"]]` + "\n" + `["retireImports",["o-50"]]`,
+		`["dropImports",["o-51"]]` + "\n" + `["retireImports",["o-51"]]` + "\n" + `["retireImports",["o-51"]]`,
+		`["retireExports",["o+2"]]` + "\n" + `["send","o-50",{"methargs":{"body":"#[]","slots":["o+2","o+1"]},"result":"p+4"}]`,
+		`["abandonExports",["o+1","o+2"]]` + "\n" + `["resolve",[["p-60",false,{"body":"#[]","slots":["o-50","o+1","o+1"]}]]]`,
+		`["dropImports",["o-50"]]` + "\n" + `["retireImports",["o-50","o-51"]]` + "\n" + `["send","p-62",{"methargs":{"body":"#[]","slots":["o+9"]}}]`,
+		`["retireExports",["o+1"]]`, `["dropImports",["o+1"]]`, `["retireImports",["o-99"]]`, `["abandonExports",["o-50"]]`, `["dropImports",["p-60"]]`,
 		`["retireExports",["o+0"]]` + "\n" + `["abandonExports",["o+0",null]]`,
 		`["send","d-70",{"methargs":{"body":"","slots":[]}}]`, `[]`, `{}`, `[7]`, `["send"]`, `["exit",1,2]`, `["abandonExports",["o+0"]]`,
 	} {
@@ -90,6 +136,9 @@ func FuzzSyscalls(f *testing.F) {
 			t.Fatalf("routing: %v", err)
 		}
 		if err := checkTables(c.tables); err != nil {
+			t.Fatal(err)
+		}
+		if err := auditOf(c, nil); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -193,9 +193,10 @@ func (r *rig) do(t *testing.T, d *datadriven.TestData) error {
 		var budget Budget
 		d.MaybeScanArgs(t, "cranks", &budget.Cranks)
 		d.MaybeScanArgs(t, "block", &budget.BlockCranks)
+		d.MaybeScanArgs(t, "cleanups", &budget.Cleanups)
 		result, err := r.k.Run(ctx, budget)
 		if d.HasArg("result") {
-			r.printf("cranks %d, blocks %d, idle %v, height %d", result.Cranks, result.Blocks, result.Idle, r.k.Height())
+			r.printf("cranks %d, blocks %d, idle %v, cleanups %d, height %d", result.Cranks, result.Blocks, result.Idle, result.Cleanups, r.k.Height())
 		}
 		return err
 	default:
