@@ -49,6 +49,8 @@ const (
 	ReqEndIncarnation   = "endIncarnation"   // Incarnation -> Empty: disconnect promises, abandon exports
 	ReqDelivered        = "delivered"        // Delivered -> Verdict
 	ReqCallNow          = "callNow"          // CallNow -> CallNowReply
+	ReqActed            = "acted"            // Acted -> Empty: an action of a TurnReply is done, or has failed
+	ReqVatState         = "vatState"         // VatState -> Empty: a vat has moved to another state or incarnation
 	ReqCrankEnd         = "crankEnd"         // Empty -> Verdict (Commit is true): close the unit
 	ReqCrankAbort       = "crankAbort"       // Empty -> Empty: forget the unit
 )
@@ -165,6 +167,8 @@ type Enqueue struct {
 // Run processes cranks until the queues hold nothing runnable or a budget ends.
 type Run struct {
 	MaxCranks int64 `msgpack:"maxCranks"` // 0 = no limit
+	// MaxComputrons: the crank that reaches it is the last; 0 = no limit.
+	MaxComputrons int64 `msgpack:"maxComputrons"`
 	// CleanupBudget is how many units of deferred deletion this run may do; 0
 	// means none, UnlimitedCleanup no limit.
 	CleanupBudget int64 `msgpack:"cleanupBudget"`
@@ -196,12 +200,63 @@ type Turn struct {
 }
 
 // TurnReply is what to do with the item: deliver the vat-space Delivery (JSON),
-// or drop it. Enqueue is only read with Drop, where it closes the host's unit.
+// perform Action, or drop it. Enqueue is only read with Drop, where it closes
+// the host's unit.
 type TurnReply struct {
-	Drop     bool   `msgpack:"drop"`
-	Delivery []byte `msgpack:"delivery"`
-	Enqueue  []Item `msgpack:"enqueue"`
-	Digest   []byte `msgpack:"digest"`
+	Drop     bool    `msgpack:"drop"`
+	Delivery []byte  `msgpack:"delivery"`
+	Action   *Action `msgpack:"action"`
+	Enqueue  []Item  `msgpack:"enqueue"`
+	Digest   []byte  `msgpack:"digest"`
+}
+
+// Kinds of actions. Those with a worker in them are for a TurnReply; the others
+// are for a Verdict.
+const (
+	ActionCreate    = "create"    // register a vat and start it
+	ActionUpgrade   = "upgrade"   // as ReqUpgrade
+	ActionSuspend   = "suspend"   // as ReqSuspend
+	ActionUnsuspend = "unsuspend" // as ReqUnsuspend
+	ActionPause     = "pause"     // in a Verdict: as ReqPause
+	ActionResume    = "resume"    // in a Verdict: as ReqResume
+	ActionTerminate = "terminate" // in a Verdict: as ReqTerminate
+)
+
+// Action is what the host has done to a vat as part of a crank: by a vat's
+// wish, in its place among the items. Create is set for ActionCreate, Upgrade
+// for ActionUpgrade, Control for the others.
+type Action struct {
+	Kind    string      `msgpack:"kind"`
+	Create  *CreateVat  `msgpack:"create"`
+	Upgrade *Upgrade    `msgpack:"upgrade"`
+	Control *VatControl `msgpack:"control"`
+	// Info is the host's own; it comes back in the VatState that terminates the vat.
+	Info []byte `msgpack:"info"`
+}
+
+// Acted tells what became of an item's action. After a failure, which a Problem
+// says, all that the host did in the item's turn is undone and the item is used
+// up. Admin is the admin node of a vat that was created.
+type Acted struct {
+	VatID       string    `msgpack:"vatID"` // the vat that was acted on
+	Payload     []byte    `msgpack:"payload"`
+	Problem     string    `msgpack:"problem"`
+	Incarnation int64     `msgpack:"incarnation"`
+	Admin       AdminNode `msgpack:"admin"`
+}
+
+// VatState tells that a vat has moved to another state or incarnation: State is as in
+// VatStatus, Reason why, LastError the error that is kept. It is the last that
+// is heard of a vat with State "terminated"; Info is then the Verdict's or the
+// Action's that ended it.
+type VatState struct {
+	VatID       string `msgpack:"vatID"`
+	State       string `msgpack:"state"`
+	Reason      string `msgpack:"reason"`
+	LastError   string `msgpack:"lastError"`
+	Incarnation int64  `msgpack:"incarnation"`
+	Epoch       int64  `msgpack:"epoch"` // how many restart-alls the vat has been brought up to
+	Info        []byte `msgpack:"info"`
 }
 
 // Reasons an incarnation begins or ends with.
@@ -265,14 +320,21 @@ type Verdict struct {
 	Reason  string `msgpack:"reason"`  // why, for people; goes into the vat's record with Then
 	Enqueue []Item `msgpack:"enqueue"` // new items, in order; with Commit false: what the undoing itself caused
 	Digest  []byte `msgpack:"digest"`  // hash of the host's own changes; goes into the activity hash
+	Info    []byte `msgpack:"info"`    // the host's own; see VatState
+	// Actions are done at the end of the crank, in order. One that the vat's state
+	// does not allow is left out.
+	Actions []Action `msgpack:"actions"`
 }
 
-// CallNow asks the host to run a device invocation. Args and Result are capdata JSON.
+// CallNow asks the host to run a device invocation. Args and Result are capdata
+// JSON. Syscalls are those the vat has made before it: Delivered does not repeat
+// them.
 type CallNow struct {
-	VatID  string `msgpack:"vatID"`
-	Target string `msgpack:"target"`
-	Method string `msgpack:"method"`
-	Args   []byte `msgpack:"args"`
+	VatID    string   `msgpack:"vatID"`
+	Target   string   `msgpack:"target"`
+	Method   string   `msgpack:"method"`
+	Args     []byte   `msgpack:"args"`
+	Syscalls [][]byte `msgpack:"syscalls"`
 }
 
 // CallNowReply is the vat-space result; Problem, if set, is given to the vat as an error.

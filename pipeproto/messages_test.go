@@ -19,7 +19,7 @@ import (
 func messageTypes() []any {
 	return []any{
 		Empty{}, Count{}, Hello{}, HelloReply{}, Configure{}, AddBundle{}, VatOptions{}, CreateVat{}, AdminNode{},
-		CreateVatReply{}, Item{}, Enqueue{}, Run{}, RunReply{}, Height{}, Turn{}, TurnReply{}, Incarnation{}, Delivered{},
+		CreateVatReply{}, Item{}, Enqueue{}, Run{}, RunReply{}, Height{}, Turn{}, TurnReply{}, Action{}, Acted{}, VatState{}, Incarnation{}, Delivered{},
 		Verdict{}, CallNow{}, CallNowReply{}, VatRef{}, VatControl{}, Upgrade{}, Refill{}, RestartAll{}, RestartAllReply{},
 		Rehearse{}, Rehearsal{}, RehearseReply{}, StatusRequest{}, VatStatus{}, Counts{}, Status{}, SnapshotInfo{},
 		SnapshotList{}, SnapshotCheck{}, SnapshotVerifyReply{}, SpanInfo{}, SpanList{}, Replay{}, ReplayReply{},

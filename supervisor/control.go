@@ -28,27 +28,40 @@ func (s *Supervisor) createVat(req pipeproto.CreateVat) (pipeproto.CreateVatRepl
 	if req.VatID == "" || req.BundleID == "" {
 		return pipeproto.CreateVatReply{}, badRequest("createVat", "vatID and bundleID are needed")
 	}
+	var rec *record
+	err := s.runCrank(func(c *crank) (err error) {
+		rec, err = c.createVat(req)
+		return err
+	})
+	if err != nil {
+		return pipeproto.CreateVatReply{}, err
+	}
+	return pipeproto.CreateVatReply{Admin: rec.admin()}, nil
+}
+
+func (c *crank) createVat(req pipeproto.CreateVat) (*record, error) {
+	if _, ok := c.tx.Get(vatKey(req.VatID)); ok {
+		return nil, &ExistsError{What: "vat " + req.VatID}
+	}
+	if _, ok, err := c.tx.Bundle(req.BundleID); err != nil || !ok {
+		return nil, missingBundle(req.BundleID, err)
+	}
+	epoch, err := epochIn(c)
+	if err != nil {
+		return nil, err
+	}
 	isSuspended := true
 	rec := &record{
 		ID: req.VatID, Name: req.Name, BundleID: req.BundleID, Options: req.Options,
 		Suspended: &isSuspended, SuspendReason: pipeproto.ReasonCreated, Incarnation: noIncarnation,
+		Epoch: epoch, AdminKey: adminKey(c.s.db.ActivityHash(), req.VatID),
 	}
-	err := s.runCrank(func(c *crank) error {
-		if _, ok := c.tx.Get(vatKey(req.VatID)); ok {
-			return &ExistsError{What: "vat " + req.VatID}
-		}
-		if _, ok, err := c.tx.Bundle(req.BundleID); err != nil || !ok {
-			return missingBundle(req.BundleID, err)
-		}
-		epoch, err := epochIn(c)
-		if err != nil {
-			return err
-		}
-		rec.Epoch = epoch
-		rec.AdminKey = adminKey(s.db.ActivityHash(), req.VatID)
-		return c.register(rec)
-	})
-	return pipeproto.CreateVatReply{Admin: pipeproto.AdminNode{VatID: rec.ID, Key: rec.AdminKey}}, err
+	return rec, c.register(rec)
+}
+
+// admin gives the admin node of a vat.
+func (r *record) admin() pipeproto.AdminNode {
+	return pipeproto.AdminNode{VatID: r.ID, Key: r.AdminKey}
 }
 
 func (c *crank) register(rec *record) error {
@@ -90,7 +103,11 @@ func (s *Supervisor) admit(admin pipeproto.AdminNode) error {
 	if err != nil {
 		return err
 	}
-	if subtle.ConstantTimeCompare([]byte(rec.AdminKey), []byte(admin.Key)) != 1 {
+	return rec.admit(admin)
+}
+
+func (r *record) admit(admin pipeproto.AdminNode) error {
+	if subtle.ConstantTimeCompare([]byte(r.AdminKey), []byte(admin.Key)) != 1 {
 		return &AdminError{VatID: admin.VatID}
 	}
 	return nil

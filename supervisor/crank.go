@@ -24,6 +24,7 @@ type crank struct {
 	digest   []byte // the host's digests, one after the other, of its closed units
 	ran      []string
 	started  map[string]*worker // workers of incarnations this crank starts
+	actions  []pipeproto.Action // of verdicts, to do before the crank ends
 	onCommit []func()
 	failed   error // found where nothing could be returned; forbids the commit
 }
@@ -86,6 +87,11 @@ func (c *crank) commit() error {
 	if err := c.closeUnit(); err != nil {
 		return errors.Join(err, c.abort())
 	}
+	for len(c.actions) > 0 {
+		if err := c.actNow(); err != nil {
+			return errors.Join(err, c.abort())
+		}
+	}
 	if err := errors.Join(c.failed, c.saveCounts()); err != nil {
 		return errors.Join(err, c.abort())
 	}
@@ -110,6 +116,7 @@ func (c *crank) closeUnit() error {
 	}
 	c.unitOpen = false
 	c.digest = append(c.digest, verdict.Digest...)
+	c.actions = append(c.actions, verdict.Actions...)
 	return c.enqueue(verdict.Enqueue)
 }
 

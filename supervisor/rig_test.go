@@ -63,6 +63,8 @@ func (h *testHost) Call(msgType string, req, reply any) error {
 			h.begin(r, reply.(*pipeproto.TurnReply))
 		}
 		return nil
+	case pipeproto.VatState:
+		return nil
 	case pipeproto.Delivered:
 		return h.delivered(r, reply.(*pipeproto.Verdict))
 	case pipeproto.Empty:

@@ -12,7 +12,7 @@ import (
 func (s *Supervisor) run(budget pipeproto.Run) (pipeproto.RunReply, error) {
 	var reply pipeproto.RunReply
 	s.ranComputrons = 0
-	for budget.MaxCranks == 0 || reply.Cranks < budget.MaxCranks {
+	for s.within(budget, reply.Cranks) {
 		ran, err := s.step()
 		if err != nil {
 			return reply, err
@@ -33,6 +33,12 @@ func (s *Supervisor) run(budget pipeproto.Run) (pipeproto.RunReply, error) {
 	}
 	reply.Cleanups, reply.Held, reply.Computrons = done, n.Held, s.ranComputrons
 	return reply, nil
+}
+
+// within tells whether a run that did so many cranks may do another.
+func (s *Supervisor) within(budget pipeproto.Run, cranks int64) bool {
+	return (budget.MaxCranks == 0 || cranks < budget.MaxCranks) &&
+		(budget.MaxComputrons == 0 || s.ranComputrons < budget.MaxComputrons)
 }
 
 // step runs the lowest runnable item: one crank, or the crank that has to come
@@ -132,6 +138,10 @@ func (s *Supervisor) deliverItem(vatID string, order itemOrder) error {
 	if errors.As(err, &undo) {
 		return s.afterUndo(vatID, order, undo)
 	}
+	var failed *actionFailed
+	if errors.As(err, &failed) {
+		return s.afterFailedAction(vatID, order, failed)
+	}
 	if err != nil {
 		return err
 	}
@@ -158,6 +168,9 @@ func (c *crank) itemCrank(vatID string, order itemOrder) error {
 	if reply.Drop {
 		return c.drop(reply)
 	}
+	if reply.Action != nil {
+		return c.act(*reply.Action, item.Payload)
+	}
 	run, err := c.deliver(rec, reply.Delivery)
 	if err != nil {
 		return err
@@ -183,6 +196,7 @@ func (c *crank) itemCrank(vatID string, order itemOrder) error {
 	if err := c.enqueue(verdict.Enqueue); err != nil {
 		return err
 	}
+	c.actions = append(c.actions, verdict.Actions...)
 	if overrun {
 		return c.pauseOverrun(rec)
 	}
@@ -204,7 +218,7 @@ func (c *crank) then(rec *record, verdict pipeproto.Verdict) error {
 	case pipeproto.ThenTerminate:
 		c.s.emitAfter(c, pipeproto.VatEvent{Kind: pipeproto.VatTerminated, VatID: rec.ID, Name: rec.Name, Detail: verdict.Reason})
 		return c.apply(rec, evTerminate, change{
-			reason: verdict.Reason, endReason: pipeproto.ReasonTerminated, message: verdict.Reason,
+			reason: verdict.Reason, endReason: pipeproto.ReasonTerminated, message: verdict.Reason, info: verdict.Info,
 		})
 	}
 	return fmt.Errorf("cannot do %q after a delivery: unknown", verdict.Then)
@@ -239,13 +253,14 @@ func (s *Supervisor) afterUndo(vatID string, order itemOrder, undo *undone) erro
 			return nil
 		}
 	}
-	return s.fatal(vatID, verdict.Reason, verdict.Then)
+	return s.fatal(vatID, verdict)
 }
 
 // fatal ends a vat that failed by its own fault: suspended deliberately or
 // terminated, as the host said or the vat's policy says. A critical vat's death
 // is the supervisor's.
-func (s *Supervisor) fatal(vatID, problem, then string) error {
+func (s *Supervisor) fatal(vatID string, verdict pipeproto.Verdict) error {
+	problem, then := verdict.Reason, verdict.Then
 	if err := s.criticalDeath(vatID, problem); err != nil {
 		return err
 	}
@@ -254,7 +269,7 @@ func (s *Supervisor) fatal(vatID, problem, then string) error {
 		return err
 	}
 	if then == pipeproto.ThenTerminate || (then == "" && rec.Options.FatalPolicy == pipeproto.PolicyTerminate) {
-		ch := change{reason: problem, problem: problem, endReason: pipeproto.ReasonTerminated, message: problem}
+		ch := change{reason: problem, problem: problem, endReason: pipeproto.ReasonTerminated, message: problem, info: verdict.Info}
 		return s.transition(vatID, evTerminate, ch, pipeproto.VatTerminated)
 	}
 	ch := change{reason: problem, problem: problem, endReason: pipeproto.ReasonSuspended, message: problem}

@@ -57,7 +57,7 @@ func (s *Supervisor) takeSnapshot(vatID string) (pipeproto.SnapshotInfo, error) 
 		return err
 	})
 	if problem := faultOf(err); problem != "" {
-		return taken, s.fatal(vatID, problem, pipeproto.ThenSuspend)
+		return taken, s.fatal(vatID, pipeproto.Verdict{Reason: problem, Then: pipeproto.ThenSuspend})
 	}
 	return taken, err
 }

@@ -102,7 +102,8 @@ func (h *syscalls) callNow(args []json.RawMessage) json.RawMessage {
 	if !ok {
 		return h.refuse()
 	}
-	req := pipeproto.CallNow{VatID: h.rec.ID, Target: words[0], Method: words[1], Args: args[2]}
+	req := pipeproto.CallNow{VatID: h.rec.ID, Target: words[0], Method: words[1], Args: args[2], Syscalls: h.batch}
+	h.batch = nil
 	var reply pipeproto.CallNowReply
 	if err := h.c.ask(pipeproto.ReqCallNow, req, &reply); err != nil {
 		h.failed = err

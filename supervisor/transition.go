@@ -15,13 +15,14 @@ type change struct {
 	message    string // what the disconnected promises say
 	bundleID   string // an upgrade's bundle
 	parameters []byte // an upgrade's vat parameters, kernel-space
+	info       []byte // the host's, about a termination
 	skipBOYD   bool   // the vat is too broken for a last bringOutYourDead
 }
 
 // apply moves a vat through the table: it refuses what the table refuses, does
 // the cell's effects in order and sets the flags. Any error undoes the crank.
 func (c *crank) apply(rec *record, ev event, ch change) error {
-	from := rec.state()
+	from, incarnation := rec.state(), rec.Incarnation
 	square := c.s.table[ev][from]
 	if square.refuse != "" {
 		return &RefusedError{VatID: rec.ID, State: from.String(), Event: ev.String(), Why: square.refuse}
@@ -33,7 +34,13 @@ func (c *crank) apply(rec *record, ev event, ch change) error {
 	}
 	rec.enter(square.next, ch.reason)
 	c.tally().move(from, square.next)
-	return c.save(rec)
+	if err := c.save(rec); err != nil || from == square.next && incarnation == rec.Incarnation {
+		return err
+	}
+	return c.ask(pipeproto.ReqVatState, pipeproto.VatState{
+		VatID: rec.ID, State: square.next.String(), Reason: ch.reason, LastError: rec.LastError,
+		Incarnation: rec.Incarnation, Epoch: rec.Epoch, Info: ch.info,
+	}, &pipeproto.Empty{})
 }
 
 func (c *crank) perform(do effect, rec *record, ch change) error {
@@ -110,11 +117,7 @@ func (s *Supervisor) unsuspend(vatID, reason string) error {
 // upgrade puts a vat on a new bundle. A failure undoes everything: the old
 // incarnation, if there was one, serves again.
 func (s *Supervisor) upgrade(up pipeproto.Upgrade) error {
-	ch := change{
-		reason: "upgraded", endReason: pipeproto.ReasonUpgraded, message: up.Message,
-		bundleID: up.BundleID, parameters: up.Parameters,
-	}
-	err := s.transition(up.Admin.VatID, evUpgrade, ch, pipeproto.VatUpgraded)
+	err := s.transition(up.Admin.VatID, evUpgrade, upgradeChange(up), pipeproto.VatUpgraded)
 	problem := faultOf(err)
 	if problem == "" {
 		return err
@@ -124,6 +127,13 @@ func (s *Supervisor) upgrade(up pipeproto.Upgrade) error {
 		return err
 	}
 	return err
+}
+
+func upgradeChange(up pipeproto.Upgrade) change {
+	return change{
+		reason: "upgraded", endReason: pipeproto.ReasonUpgraded, message: up.Message,
+		bundleID: up.BundleID, parameters: up.Parameters,
+	}
 }
 
 // suspend ends a vat's incarnation after a last bringOutYourDead; a vat that
