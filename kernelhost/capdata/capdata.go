@@ -11,6 +11,7 @@ package capdata
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -22,7 +23,7 @@ type CapData struct {
 	Slots []string `json:"slots"`
 }
 
-// Root is the root object of a vat by the vat's name.
+// Root is the root object of a vat, or the root node of a device, by its name.
 type Root struct {
 	Name string
 	Kref string
@@ -64,28 +65,29 @@ func MethArgs(method string, args CapData) (CapData, error) {
 }
 
 // Bootstrap is the capdata of ["bootstrap", [vats, devices]]: vats maps the
-// names of roots, which must be distinct, to the root objects; there are no
-// devices.
-func Bootstrap(roots []Root) CapData {
-	sorted := sortedBy(roots, func(r Root) string { return r.Name })
-	index := map[string]int{}
+// names of vats, which must be distinct, to their root objects, devices those of
+// devices to their root nodes.
+func Bootstrap(vats, devices []Root) CapData {
 	var slots []string
-	vats := node{kind: kindObject}
-	for _, root := range sorted {
-		text := fmt.Sprintf("$%d", len(slots))
-		if at, repeated := index[root.Kref]; repeated {
-			text = fmt.Sprintf("$%d", at)
-		} else {
-			index[root.Kref] = len(slots)
-			slots = append(slots, root.Kref)
-			text += ".Alleged: root"
-		}
-		vats.keys = append(vats.keys, escape(root.Name))
-		vats.list = append(vats.list, node{kind: kindString, text: text})
-	}
-	args := node{kind: kindArray, list: []node{vats, {kind: kindObject}}}
+	args := []node{named(vats, "root", &slots), named(devices, "device", &slots)}
 	method := node{kind: kindString, text: "bootstrap"}
-	return smallcaps(node{kind: kindArray, list: []node{method, args}}, slots)
+	return smallcaps(node{kind: kindArray, list: []node{method, {kind: kindArray, list: args}}}, slots)
+}
+
+// named is the record of roots by their names; slots takes theirs.
+func named(roots []Root, iface string, slots *[]string) node {
+	record := node{kind: kindObject}
+	for _, root := range sortedBy(roots, func(r Root) string { return r.Name }) {
+		at := slices.Index(*slots, root.Kref)
+		text := fmt.Sprintf("$%d", at)
+		if at < 0 {
+			text = fmt.Sprintf("$%d.Alleged: %s", len(*slots), iface)
+			*slots = append(*slots, root.Kref)
+		}
+		record.keys = append(record.keys, escape(root.Name))
+		record.list = append(record.list, node{kind: kindString, text: text})
+	}
+	return record
 }
 
 // SingleSlot is the slot of capdata that is nothing but one remotable or

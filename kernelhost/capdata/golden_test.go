@@ -126,5 +126,5 @@ func TestBuiltAsTheKernelBuilds(t *testing.T) {
 		}
 	}
 	roots := []Root{{"bob", "ko22"}, {"7", "ko27"}, {"alice", "ko21"}, {"!v", "ko29"}}
-	mustEqual(t, "Bootstrap", Bootstrap(roots), built.Bootstrap)
+	mustEqual(t, "Bootstrap", Bootstrap(roots, nil), built.Bootstrap)
 }

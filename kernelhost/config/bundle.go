@@ -271,3 +271,9 @@ func sortedKeys[V any](m map[string]V) []string {
 	slices.Sort(keys)
 	return keys
 }
+
+// BundleID checks a bundle's JSON text and gives its ID.
+func BundleID(text []byte) (string, error) {
+	b, err := parseBundle(text)
+	return b.id, err
+}

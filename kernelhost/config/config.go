@@ -40,6 +40,12 @@ type Config struct {
 	Bundles      map[string][]byte
 	NamedBundles map[string]string
 
+	// VatAdmin: there are the vat-admin vat and its device, which let vats make
+	// and control other vats.
+	VatAdmin bool
+	// Devices the config asks for, by name, but for vatAdmin.
+	Devices []DeviceSpec
+
 	// SnapshotInitial and SnapshotInterval are transcript entries in a span: a
 	// vat's first heap snapshot is taken after so many, the others after so many.
 	SnapshotInitial, SnapshotInterval int64
@@ -70,6 +76,12 @@ type Vat struct {
 	// Parameters is a JSON object, "{}" if the config has none.
 	Parameters json.RawMessage
 	Options    Options
+}
+
+// DeviceSpec is one device of a config.
+type DeviceSpec struct {
+	Name       string
+	Parameters json.RawMessage // a JSON object
 }
 
 // Options are a vat's creationOptions.

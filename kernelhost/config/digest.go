@@ -20,6 +20,8 @@ type digestedConfig struct {
 	RelaxDurabilityRules bool             `json:"relaxDurabilityRules,omitempty"`
 	PinBootstrapRoot     bool             `json:"pinBootstrapRoot,omitempty"`
 	DevDependencies      bool             `json:"includeDevDependencies,omitempty"`
+	VatAdmin             bool             `json:"vatAdmin,omitempty"`
+	Devices              []digestedDevice `json:"devices,omitempty"`
 	Bundles              []digestedSource `json:"bundles"`
 	Vats                 []digestedVat    `json:"vats"`
 }
@@ -28,6 +30,11 @@ type digestedSource struct {
 	Name string `json:"name"`
 	Mode string `json:"mode"`
 	Spec string `json:"spec"`
+}
+
+type digestedDevice struct {
+	Name       string `json:"name"`
+	Parameters any    `json:"parameters"`
 }
 
 type digestedVat struct {
@@ -51,6 +58,10 @@ func (c *Config) digest() string {
 		Bootstrap: c.Bootstrap, SnapshotInitial: c.SnapshotInitial, SnapshotInterval: c.SnapshotInterval,
 		ReapInterval: c.DefaultReapInterval, ReapGCKrefs: c.DefaultReapGCKrefs,
 		RelaxDurabilityRules: c.RelaxDurabilityRules, PinBootstrapRoot: c.PinBootstrapRoot, DevDependencies: c.includeDevDependencies,
+	}
+	d.VatAdmin = c.VatAdmin
+	for _, device := range c.Devices {
+		d.Devices = append(d.Devices, digestedDevice{Name: device.Name, Parameters: normalised(device.Parameters)})
 	}
 	for _, n := range c.named {
 		d.Bundles = append(d.Bundles, digestedSource{Name: n.name, Mode: n.mode, Spec: n.spec})

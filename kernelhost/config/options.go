@@ -9,7 +9,8 @@ func optionKeys() []string {
 	}
 }
 
-func defaultOptions() Options {
+// DefaultOptions are those of a vat that says nothing.
+func DefaultOptions() Options {
 	return Options{Metered: true, FatalPolicy: PolicySuspend, OverrunPolicy: PolicyHold}
 }
 

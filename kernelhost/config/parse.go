@@ -11,7 +11,10 @@ import (
 // Parse reads a config file and checks all that it says, and that the files it
 // names are there. It reads no bundle files and runs nothing, so it is quick.
 // Errors are *Error, about the first thing that is wrong.
-func Parse(path string) (Config, error) {
+//
+// devices are the names of those the kernel will be opened with: a config that
+// asks for another is refused.
+func Parse(path string, devices ...string) (Config, error) {
 	data, err := readFile(path)
 	if err != nil {
 		return Config{}, &Error{File: path, Problem: err.Error()}
@@ -20,13 +23,15 @@ func Parse(path string) (Config, error) {
 	if err != nil {
 		return Config{}, &Error{File: path, Problem: err.Error()}
 	}
-	return reader{doc: &document{file: path, data: data}, dir: dir}.read()
+	return reader{doc: &document{file: path, data: data}, dir: dir, devices: devices}.read()
 }
 
 // reader turns a document into a Config.
 type reader struct {
 	doc *document
 	dir string // absolute; what paths in the config are relative to
+
+	devices []string // that there are
 }
 
 func (r reader) read() (Config, error) {
@@ -41,7 +46,7 @@ func (r reader) read() (Config, error) {
 func topKeys() []string {
 	return []string{
 		"bootstrap", "vats", "bundles", "devices", "snapshotInitial", "snapshotInterval",
-		"defaultReapInterval", "defaultReapGCKrefs", "relaxDurabilityRules", "pinBootstrapRoot",
+		"defaultReapInterval", "defaultReapGCKrefs", "relaxDurabilityRules", "pinBootstrapRoot", "vatAdmin",
 		"defaultManagerType", "includeDevDependencies", "bundleFormat", "bundleCachePath",
 	}
 }
@@ -68,14 +73,20 @@ func (r reader) config(root value) (Config, error) {
 	f.managerType("defaultManagerType")
 	f.bundleFormat()
 	f.string("bundleCachePath", "")
-	f.noDevices()
 	if f.err != nil {
 		return Config{}, f.err
+	}
+	asked, err := r.readDevices(&c, f)
+	if err != nil {
+		return Config{}, err
 	}
 	if err := r.bundles(&c, f); err != nil {
 		return Config{}, err
 	}
 	if err := r.vats(&c, f); err != nil {
+		return Config{}, err
+	}
+	if err := r.vatAdmin(&c, f, asked); err != nil {
 		return Config{}, err
 	}
 	c.Digest = c.digest()
@@ -105,14 +116,6 @@ func (f *fields) bundleFormat() {
 	}
 	if m.value.text != ours {
 		f.fail(m.value.start, key, fmt.Sprintf("the format %q is not supported", m.value.text), fmt.Sprintf("bundles are made in the format %q", ours))
-	}
-}
-
-func (f *fields) noDevices() {
-	m, ok := f.want("devices", kindObject)
-	if ok && len(m.value.members) > 0 {
-		device := m.value.members[0]
-		f.err = f.doc.fail(device.at, "devices", fmt.Sprintf("unknown device %q", device.key), "there are no devices here")
 	}
 }
 
@@ -204,7 +207,7 @@ func (r reader) vat(c *Config, m member) (Vat, source, error) {
 	if err := src.checkBundleName(r.doc, c.named); err != nil {
 		return Vat{}, source{}, err
 	}
-	vat := Vat{Name: m.key, Parameters: f.parameters(), Options: defaultOptions()}
+	vat := Vat{Name: m.key, Parameters: f.parameters(), Options: DefaultOptions()}
 	if f.err != nil {
 		return Vat{}, source{}, f.err
 	}
