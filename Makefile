@@ -13,7 +13,7 @@ BENCH ?= .
 PKG ?= ./...
 DEMO_DB := build/demo
 
-BUNDLE_SOURCES := $(wildcard testdata/bundles/*.js)
+BUNDLE_SOURCES := $(wildcard testdata/bundles/*.js) $(wildcard kernelhost/vats/*.js)
 
 # need: stops with one line that names what is missing. Evaluated when a recipe starts.
 need = $(if $(1),$(eval MISSING := $(shell sh tools/need.sh $(1)))$(if $(MISSING),$(error $(MISSING))))
@@ -44,7 +44,7 @@ engine-debug: npm ## build a second engine (debug flags) into build/engine-debug
 	@tools/engine.sh debug build/engine-debug
 
 .PHONY: bundles
-bundles: npm ## bundle the vats of testdata/bundles into build/bundles
+bundles: npm ## bundle the vats of testdata/bundles and kernelhost/vats into build/bundles
 	@node tools/bundle.mjs --all build/bundles $(BUNDLE_SOURCES)
 
 .PHONY: build

@@ -11,6 +11,9 @@ import (
 type Budget struct {
 	Cranks      int64 // in all
 	BlockCranks int64 // in one block
+	Computrons  int64 // in all; the crank that reaches it is the last
+	// KeepOpen leaves what is done in the open block, for Commit or Rollback.
+	KeepOpen bool
 	// Cleanups is how many units of deferred deletion each block may do;
 	// 0 = none, pipeproto.UnlimitedCleanup = all.
 	Cleanups int64
@@ -61,10 +64,14 @@ func (k *Kernel) runBlock(ctx context.Context, budget Budget, result *RunResult)
 	}
 	var reply pipeproto.RunReply
 	req := pipeproto.Run{MaxCranks: limit, CleanupBudget: cleanups}
+	if budget.Computrons > 0 {
+		req.MaxComputrons = budget.Computrons - result.Computrons
+	}
 	if err := k.call(ctx, pipeproto.ReqRun, req, &reply); err != nil {
 		return false, k.wholeBlock(ctx, err)
 	}
-	if k.changed || reply.Cranks > 0 || reply.Cleanups > 0 {
+	k.changed = k.changed || reply.Cranks > 0 || reply.Cleanups > 0
+	if k.changed && !budget.KeepOpen {
 		if err := k.commit(ctx); err != nil {
 			return false, err
 		}
@@ -74,7 +81,7 @@ func (k *Kernel) runBlock(ctx context.Context, budget Budget, result *RunResult)
 	result.Computrons += reply.Computrons
 	result.Cleanups += done + reply.Cleanups
 	result.Held, result.Idle = reply.Held, reply.Idle
-	if budget.Cranks > 0 && result.Cranks >= budget.Cranks {
+	if budget.Cranks > 0 && result.Cranks >= budget.Cranks || budget.Computrons > 0 && result.Computrons >= budget.Computrons {
 		return false, nil
 	}
 	if reply.Idle && budget.Cleanups == pipeproto.UnlimitedCleanup {

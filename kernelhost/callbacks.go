@@ -45,6 +45,8 @@ func newCallbacks(k *Kernel) *callbacks {
 		pipeproto.ReqEndIncarnation:   verb(h.endIncarnation),
 		pipeproto.ReqDelivered:        verb(h.delivered),
 		pipeproto.ReqCallNow:          verb(h.callNow),
+		pipeproto.ReqActed:            verb(h.acted),
+		pipeproto.ReqVatState:         verb(h.vatState),
 		pipeproto.ReqCrankEnd:         verb(h.crankEnd),
 		pipeproto.ReqCrankAbort:       verb(h.crankAbort),
 	}
@@ -116,6 +118,12 @@ func (h *callbacks) turn(req pipeproto.Turn) (pipeproto.TurnReply, error) {
 			return pipeproto.TurnReply{}, err
 		}
 	}
+	if e.Request != nil {
+		action, err := c.turnRequest(e, req.Dead)
+		if err != nil || action != nil {
+			return pipeproto.TurnReply{Action: action}, err
+		}
+	}
 	delivery, err := c.deliverEvent(req.VatID, e, req.Dead)
 	if err != nil {
 		return pipeproto.TurnReply{}, err
@@ -131,6 +139,9 @@ func (h *callbacks) turn(req pipeproto.Turn) (pipeproto.TurnReply, error) {
 // deliverEvent gives the delivery an event makes for a vat, or none when the
 // event is dealt with without one.
 func (c *crank) deliverEvent(vatID string, e event, dead bool) ([]byte, error) {
+	if e.Request != nil {
+		return nil, nil
+	}
 	switch e.Type {
 	case eventSend:
 		return c.deliverSend(vatID, e)
@@ -203,6 +214,7 @@ func (h *callbacks) delivered(req pipeproto.Delivered) (pipeproto.Verdict, error
 		h.forget()
 		return verdict, nil
 	}
+	verdict.Actions = c.actions
 	verdict.Enqueue, verdict.Digest, err = h.commit()
 	return verdict, err
 }
@@ -218,6 +230,9 @@ func (c *crank) judge(req pipeproto.Delivered) (pipeproto.Verdict, error) {
 		return pipeproto.Verdict{Then: opts.policy(), Reason: orElse(req.Problem, "the delivery failed")}, nil
 	}
 	exit, err := c.perform(req.VatID, req.Syscalls)
+	if exit == nil {
+		exit = c.exiting
+	}
 	var illegal *illegalError
 	if errors.As(err, &illegal) {
 		c.illegal = illegal.reason
@@ -230,24 +245,36 @@ func (c *crank) judge(req pipeproto.Delivered) (pipeproto.Verdict, error) {
 	if c.panicked != nil {
 		return pipeproto.Verdict{}, c.panicked
 	}
+	verdict := pipeproto.Verdict{Commit: true}
 	if exit != nil {
-		return exit.verdict(req.Purpose), nil
+		if verdict, err = c.verdictOf(exit, req.Purpose); err != nil || !verdict.Commit {
+			return verdict, err
+		}
 	}
-	return pipeproto.Verdict{Commit: true}, c.countDelivery(req)
+	overrun, err := c.chargeMeter(req, opts)
+	if overrun != "" || err != nil {
+		return pipeproto.Verdict{Then: pipeproto.ThenPause, Reason: overrun}, err
+	}
+	if exit != nil {
+		return verdict, nil
+	}
+	return verdict, c.countDelivery(req)
 }
 
 // verdict ends a vat that asked for it, with what its last delivery did unless
 // it called that a failure. An incarnation that exits while it starts has not
 // started.
-func (e *exitRequest) verdict(purpose string) pipeproto.Verdict {
+func (c *crank) verdictOf(e *exitRequest, purpose string) (pipeproto.Verdict, error) {
 	if reason, ok := e.suspension(); ok {
-		return pipeproto.Verdict{Then: pipeproto.ThenSuspend, Reason: "the vat asked to be suspended: " + reason}
+		return pipeproto.Verdict{Then: pipeproto.ThenSuspend, Reason: "the vat asked to be suspended: " + reason}, nil
 	}
+	info, err := c.exitInfo(e)
 	return pipeproto.Verdict{
 		Commit: !e.failure && purpose == pipeproto.PurposeItem,
 		Then:   pipeproto.ThenTerminate,
 		Reason: "the vat exited: " + capdata.Legible(e.info),
-	}
+		Info:   info,
+	}, err
 }
 
 // suspension tells whether a vat asked to be suspended, not ended: by an exit
@@ -281,20 +308,14 @@ func (c *crank) countDelivery(req pipeproto.Delivered) error {
 	return c.addDirt(req.VatID, c.gcKrefs)
 }
 
-// callNow refuses: there are no devices yet, so that no vat can hold a device
-// node to call.
-func (h *callbacks) callNow(req pipeproto.CallNow) (pipeproto.CallNowReply, error) {
+func (h *callbacks) crankEnd(pipeproto.Empty) (pipeproto.Verdict, error) {
 	c, err := h.open()
 	if err != nil {
-		return pipeproto.CallNowReply{}, err
+		return pipeproto.Verdict{}, err
 	}
-	c.illegal = fmt.Sprintf("%s (callNow: unknown vref %s)", illegalSyscall, req.Target)
-	return pipeproto.CallNowReply{Problem: illegalSyscall}, nil
-}
-
-func (h *callbacks) crankEnd(pipeproto.Empty) (pipeproto.Verdict, error) {
+	actions := c.actions
 	items, digest, err := h.commit()
-	return pipeproto.Verdict{Commit: err == nil, Enqueue: items, Digest: digest}, err
+	return pipeproto.Verdict{Commit: err == nil, Enqueue: items, Digest: digest, Actions: actions}, err
 }
 
 func (h *callbacks) crankAbort(pipeproto.Empty) (pipeproto.Empty, error) {

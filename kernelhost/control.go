@@ -2,6 +2,7 @@ package kernelhost
 
 import (
 	"context"
+	"strconv"
 
 	"vatworkerd/kernelhost/capdata"
 	"vatworkerd/pipeproto"
@@ -141,8 +142,18 @@ func (k *Kernel) Refill(ctx context.Context, vat string, computrons int64) (stat
 // changes nothing. If one of those vats fails, the daemon panics (IsPanic) and
 // the block is lost.
 func (k *Kernel) RestartAll(ctx context.Context, token string) (reply pipeproto.RestartAllReply, err error) {
-	err = k.ask(ctx, pipeproto.ReqRestartAll, pipeproto.RestartAll{Token: token}, &reply)
-	return reply, err
+	defer k.leave()
+	if err := k.enter(); err != nil {
+		return reply, err
+	}
+	err = k.call(ctx, pipeproto.ReqRestartAll, pipeproto.RestartAll{Token: token}, &reply)
+	if err != nil || !reply.Applied || k.noAdmin() {
+		return reply, err
+	}
+	return reply, k.change(ctx, func(c *crank) error {
+		c.kv.Set(epochKey, strconv.FormatInt(reply.Epoch, 10))
+		return nil
+	})
 }
 
 // Rehearse tries a restart of vats, named by name or ID (none = all), in
@@ -183,12 +194,14 @@ func (k *Kernel) AddBundle(ctx context.Context, id, name string, data []byte) er
 	if err := k.call(ctx, pipeproto.ReqAddBundle, pipeproto.AddBundle{ID: id, Data: data}, nil); err != nil {
 		return err
 	}
-	if name == "" {
+	if k.noAdmin() && name == "" {
 		return nil
 	}
 	return k.change(ctx, func(c *crank) error {
-		c.kv.Set(bundleNameKey(name), id)
-		return nil
+		if name != "" {
+			c.kv.Set(bundleNameKey(name), id)
+		}
+		return c.noteBundle(id)
 	})
 }
 

@@ -22,10 +22,12 @@ type crank struct {
 	delivering string // type of the event that is being delivered
 	beginning  string // why the incarnation that begins does so
 	started    []string
-	gcKrefs    int             // of the garbage collection delivery that is being made
-	gcVats     map[string]bool // vats that may need a turn: see askGCTurns
-	illegal    string          // found in callNow: the crank must not commit
-	panicked   error           // the crank, and its block, must not commit
+	gcKrefs    int                // of the garbage collection delivery that is being made
+	gcVats     map[string]bool    // vats that may need a turn: see askGCTurns
+	exiting    *exitRequest       // made before a callNow
+	actions    []pipeproto.Action // to be done at the end of the crank
+	illegal    string             // found in callNow: the crank must not commit
+	panicked   error              // the crank, and its block, must not commit
 }
 
 func newCrank(kv *store.Crank) *crank {
@@ -74,6 +76,9 @@ func (c *crank) finish() error {
 }
 
 func (c *crank) routeOne(e event) error {
+	if e.Request != nil {
+		return c.enqueueRequest(e)
+	}
 	if e.Type == eventNotify {
 		if c.terminated(e.vatID) {
 			return c.dropRef(e.KPID)

@@ -268,7 +268,7 @@ func TestGolden(t *testing.T) {
 }
 
 func TestMain(m *testing.M) {
-	if runAsChild() {
+	if runAsChild() || runAsDaemon() {
 		return
 	}
 	goleak.VerifyTestMain(m)

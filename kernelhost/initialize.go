@@ -49,6 +49,9 @@ func (k *Kernel) Initialize(ctx context.Context, cfg config.Config) (promise str
 		promise, _, err = k.db.Get(bootstrapKey)
 		return promise, err
 	}
+	if cfg, err = k.withAdmin(cfg); err != nil {
+		return "", err
+	}
 	promise, err = k.initialize(ctx, cfg)
 	if err != nil {
 		return "", k.wholeBlock(ctx, err)
@@ -71,6 +74,9 @@ func (k *Kernel) initialize(ctx context.Context, cfg config.Config) (promise str
 				return fmt.Errorf("cannot create vat %q: %w", vat.Name, err)
 			}
 			names[vatID] = vat.Name
+		}
+		if err := c.createDevices(cfg); err != nil {
+			return err
 		}
 		if cfg.Bootstrap == "" {
 			return nil
@@ -184,7 +190,11 @@ func (c *crank) queueBootstrap(cfg config.Config) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("the bootstrap vat %q is not among the vats", cfg.Bootstrap)
 	}
-	kpid, err := c.queueToRoot(vatID, capdata.Bootstrap(roots), policyPanic)
+	devices, err := c.devices()
+	if err != nil {
+		return "", err
+	}
+	kpid, err := c.queueToRoot(vatID, capdata.Bootstrap(roots, devices), policyPanic)
 	if err != nil {
 		return "", err
 	}

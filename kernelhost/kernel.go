@@ -28,6 +28,13 @@ type Options struct {
 	Daemon []string
 	// EngineFlags choose the engine and other local settings of the daemon.
 	EngineFlags []string
+	// Devices are what configs can ask for under "devices". A kernel must be
+	// opened with the same devices every time.
+	Devices []Device
+	// VatAdminBundle is the file with the bundle of the vat-admin vat, which `make
+	// bundles` puts at build/bundles/vat-admin.json. Initialize reads it if the
+	// config needs it.
+	VatAdminBundle string
 	// Events is told what happens as it happens.
 	Events EventSink
 	// Logger takes the kernel's own log; nil = none.
@@ -66,6 +73,9 @@ type Kernel struct {
 // Errors: *store.LockedError when another process has the directory,
 // *DaemonExitError, *pipeproto.Error from the daemon, other errors of the store.
 func Open(ctx context.Context, opts Options) (*Kernel, error) {
+	if err := checkRegistered(opts.Devices); err != nil {
+		return nil, err
+	}
 	k := &Kernel{opts: opts, log: opts.Logger}
 	if k.log == nil {
 		k.log = hclog.NewNullLogger()

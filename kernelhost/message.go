@@ -23,6 +23,8 @@ type event struct {
 	Target string  `json:"target"` // send: the object, or the promise its decider gets it for
 	Msg    message `json:"msg"`    // send
 	KPID   string  `json:"kpid"`   // notify
+	// Request is for the types that stand for an adminRequest.
+	Request *adminRequest `json:"request"`
 
 	vatID string // notify: the subscriber; an item knows its vat
 }
@@ -47,6 +49,10 @@ func (e event) encode() []byte {
 	case eventNotify:
 		b = append(b, `,"kpid":`...)
 		b = capdata.AppendString(b, e.KPID)
+	}
+	if e.Request != nil {
+		b = append(b, `,"request":`...)
+		b = e.Request.appendJSON(b)
 	}
 	return append(b, '}')
 }

@@ -89,7 +89,9 @@ func (c *crank) checkKref(kref string) error {
 	}
 	switch kind {
 	case typeDevice:
-		return fmt.Errorf("there is no %s: there are no devices", kref)
+		if !c.has(ownerKey(kref)) {
+			return also(fmt.Errorf("there is no %s", kref), c.kv.Err())
+		}
 	case typePromise, typeObject:
 		if !c.has(countKey(kref)) {
 			return also(fmt.Errorf("there is no %s", kref), c.kv.Err())

@@ -19,6 +19,7 @@ type vatOptions struct {
 	// ReapGCKrefs is after how many krefs in garbage collection deliveries one
 	// is due; 0 and neverReap as above.
 	ReapGCKrefs int64  `json:"reapGCKrefs,omitempty"`
+	MeterID     string `json:"meterID,omitempty"`     // the meter its deliveries are charged to
 	FatalPolicy string `json:"fatalPolicy,omitempty"` // pipeproto.PolicySuspend (also "") or PolicyTerminate
 }
 
@@ -32,17 +33,30 @@ func (t tables) addVat(name string, opts vatOptions) (string, error) {
 		return "", err
 	}
 	vatID := "v" + n
-	text, err := json.Marshal(opts)
-	if err != nil {
-		return "", err
-	}
 	t.kv.Set("vat.name."+name, vatID)
+	return vatID, t.makeVat(vatID, name, opts)
+}
+
+// makeVat is addVat for a vat that has its ID already, and a name that is only
+// for people.
+func (t tables) makeVat(vatID, name string, opts vatOptions) error {
+	if err := t.setOptions(vatID, opts); err != nil {
+		return err
+	}
 	t.kv.Set(vatID+".name", name)
-	t.kv.Set(optionsKey(vatID), string(text))
 	t.kv.Set(vatID+".o.nextID", strconv.Itoa(firstImport))
 	t.kv.Set(vatID+".p.nextID", strconv.Itoa(firstVatProm))
 	t.kv.Set(vatID+".d.nextID", strconv.Itoa(firstVatDev))
-	return vatID, t.kv.Err()
+	return t.kv.Err()
+}
+
+func (t tables) setOptions(vatID string, opts vatOptions) error {
+	text, err := json.Marshal(opts)
+	if err != nil {
+		return err
+	}
+	t.kv.Set(optionsKey(vatID), string(text))
+	return t.kv.Err()
 }
 
 // vatNames gives the names of all vats, sorted.

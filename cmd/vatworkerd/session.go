@@ -52,7 +52,7 @@ func (a *app) openKernel(ctx context.Context, dir string, say *narrator, f func(
 	defer stop()
 	k, err := kernelhost.Open(ctx, kernelhost.Options{
 		DBDir: dir, Daemon: []string{exe, "serve"}, EngineFlags: flags,
-		Stderr: a.stderr, Logger: log, Events: say.sink(),
+		Stderr: a.stderr, Logger: log, Events: say.sink(), VatAdminBundle: vatAdminBundle(),
 	})
 	if err != nil {
 		return err
@@ -62,6 +62,19 @@ func (a *app) openKernel(ctx context.Context, dir string, say *narrator, f func(
 		err = errors.Join(err, k.Close())
 	}()
 	return f(&session{app: a, ctx: ctx, kernel: k, narrator: say})
+}
+
+// vatAdminBundle finds the bundle of the vat-admin vat, which `make bundles`
+// makes; only configs that need that vat need it.
+func vatAdminBundle() string {
+	var path string
+	for _, home := range homes() {
+		path = filepath.Join(home, "build", "bundles", "vat-admin.json")
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return path
 }
 
 // interruptible gives a context that Ctrl-C and the like end.
