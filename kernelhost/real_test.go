@@ -2,7 +2,6 @@ package kernelhost
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 	"testing"
 
 	"vatworkerd/internal/testrig"
+	"vatworkerd/kernelhost/capdata"
 	"vatworkerd/kernelhost/config"
 	"vatworkerd/supervisor"
 	"vatworkerd/xsnap"
@@ -182,10 +182,25 @@ func (r *realRig) state(vat string) string {
 	return st.State
 }
 
-func asJSON(v any) string {
-	text, err := json.Marshal(v)
-	if err != nil {
-		return err.Error()
+// pattern calls a method of vat a and compares; undefined counts as nil.
+func (r *realRig) pattern(method string, want any, problem string) {
+	r.t.Helper()
+	value, err := r.call("a", method)
+	if problem != "" {
+		if err == nil || !strings.Contains(err.Error(), problem) {
+			r.t.Fatalf("%s: %v, %v; want an error with %q", method, value, err, problem)
+		}
+		return
 	}
-	return string(text)
+	if err != nil {
+		r.t.Fatalf("%s: %v", method, err)
+	}
+	if list, ok := value.([]any); ok {
+		for i, element := range list {
+			if _, undefined := element.(capdata.UndefinedValue); undefined {
+				list[i] = nil
+			}
+		}
+	}
+	r.equal(value, want)
 }
