@@ -238,7 +238,7 @@ func TestChaos(t *testing.T) {
 			rt.Fatal(err)
 		}
 		c.dice = rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0))
-		for range rapid.IntRange(4, 14).Draw(rt, "steps") {
+		for range rapid.IntRange(3, 8).Draw(rt, "steps") {
 			c.entropy = 20 + c.dice.IntN(100)
 			vat := []string{"a", "b", "c"}[c.next(3)]
 			if err := c.step(ctx, c.next(40), vat); err != nil {
