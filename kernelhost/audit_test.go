@@ -85,6 +85,9 @@ func (a *audit) event(payload []byte) {
 	if err != nil {
 		a.fail("%s: %v", payload, err)
 	}
+	if e.Request != nil && e.Request.Parameters != nil {
+		a.strong(e.Request.Parameters.Slots...)
+	}
 	switch e.Type {
 	case eventSend:
 		a.message(e.Target, e.Msg)
