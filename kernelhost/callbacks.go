@@ -247,8 +247,8 @@ func (c *crank) judge(req pipeproto.Delivered) (pipeproto.Verdict, error) {
 	}
 	verdict := pipeproto.Verdict{Commit: true}
 	if exit != nil {
-		if verdict, err = c.verdictOf(exit, req.Purpose); err != nil || !verdict.Commit {
-			return verdict, err
+		if verdict = exit.verdict(req.Purpose); !verdict.Commit {
+			return verdict, nil
 		}
 	}
 	overrun, err := c.chargeMeter(req, opts)
@@ -264,17 +264,16 @@ func (c *crank) judge(req pipeproto.Delivered) (pipeproto.Verdict, error) {
 // verdict ends a vat that asked for it, with what its last delivery did unless
 // it called that a failure. An incarnation that exits while it starts has not
 // started.
-func (c *crank) verdictOf(e *exitRequest, purpose string) (pipeproto.Verdict, error) {
+func (e *exitRequest) verdict(purpose string) pipeproto.Verdict {
 	if reason, ok := e.suspension(); ok {
-		return pipeproto.Verdict{Then: pipeproto.ThenSuspend, Reason: "the vat asked to be suspended: " + reason}, nil
+		return pipeproto.Verdict{Then: pipeproto.ThenSuspend, Reason: "the vat asked to be suspended: " + reason}
 	}
-	info, err := c.exitInfo(e)
 	return pipeproto.Verdict{
 		Commit: !e.failure && purpose == pipeproto.PurposeItem,
 		Then:   pipeproto.ThenTerminate,
 		Reason: "the vat exited: " + capdata.Legible(e.info),
-		Info:   info,
-	}, err
+		Info:   exitInfo(e),
+	}
 }
 
 // suspension tells whether a vat asked to be suspended, not ended: by an exit

@@ -204,3 +204,23 @@ func (r *realRig) pattern(method string, want any, problem string) {
 	}
 	r.equal(value, want)
 }
+
+// audit counts all references afresh; nothing may wait in a queue.
+func (r *realRig) audit() {
+	r.t.Helper()
+	r.run()
+	kv := map[string]string{}
+	for key, ok, err := r.k.db.NextKey("", ""); ok || err != nil; key, ok, err = r.k.db.NextKey(key, "") {
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		value, _, err := r.k.db.Get(key)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		kv[key] = value
+	}
+	if err := auditTables(kv, nil); err != nil {
+		r.t.Fatal(err)
+	}
+}

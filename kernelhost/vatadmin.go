@@ -350,11 +350,19 @@ func (e ending) encode() []byte {
 // exitInfo is the ending of a vat that exits. An exit with failure undoes the
 // crank, and with it the krefs that only this crank has given out: an ending
 // that refers to any becomes text.
-func (c *crank) exitInfo(e *exitRequest) ([]byte, error) {
+func exitInfo(e *exitRequest) []byte {
 	if e.failure && len(e.info.Slots) > 0 {
-		return ending{Reject: true, Info: capdata.MakeError(capdata.Legible(e.info))}.encode(), nil
+		nameless := capdata.CapData{Body: e.info.Body}
+		for _, kref := range e.info.Slots {
+			if isPromise(kref) {
+				nameless.Slots = append(nameless.Slots, "promise")
+			} else {
+				nameless.Slots = append(nameless.Slots, "object")
+			}
+		}
+		return ending{Reject: true, Info: capdata.MakeError(capdata.Legible(nameless))}.encode()
 	}
-	return ending{Reject: e.failure, Info: e.info}.encode(), nil
+	return ending{Reject: e.failure, Info: e.info}.encode()
 }
 
 // tellTermination lets those who wait for a vat's end hear of it.

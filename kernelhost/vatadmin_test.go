@@ -8,7 +8,8 @@ import (
 
 const adminConfig = `{"bootstrap": "bootstrap", "defaultReapInterval": "never",
  "bundles": {"child": {"bundleSpec": "BUNDLES/admin-child.json"}, "v1": {"bundleSpec": "BUNDLES/upgradable-v1.json"},
-  "v2": {"bundleSpec": "BUNDLES/upgradable-v2.json"}, "bad": {"bundleSpec": "BUNDLES/bad-upgrade.json"}},
+  "v2": {"bundleSpec": "BUNDLES/upgradable-v2.json"}, "bad": {"bundleSpec": "BUNDLES/bad-upgrade.json"},
+  "bad-start": {"bundleSpec": "BUNDLES/throws-on-start.json"}},
  "vats": {"bootstrap": {"bundleSpec": "BUNDLES/admin-bootstrap.json"}}}`
 
 func newAdminRig(t *testing.T) *realRig {
@@ -49,6 +50,44 @@ func TestVatAdminCreate(t *testing.T) {
 	r.equal(strings.Join(names, ", "), "v1 bootstrap, v2 vatAdmin, v3 ann, v4 bea")
 	r.equal(r.ask("createByName", "eve", "child"), "created")
 	r.equal(r.state("v6"), "running")
+	r.audit()
+}
+
+// TestVatAdminReferences: parameters, reasons and last words carry references,
+// which are counted while they wait.
+func TestVatAdminReferences(t *testing.T) {
+	r := newAdminRig(t)
+	r.ask("create", "ann", "child", record("name", "ann"))
+	r.ask("createFriend", "bea", "child", "ann")
+	r.equal(r.ask("call", "bea", "callParameter", "hello"), "hello the child from ann")
+	r.audit()
+	r.fails("Vat Creation Error", "createFriend", "cid", "bad-start", "ann")
+	r.audit()
+	r.ask("upgradeFriend", "bea", "child", "ann")
+	r.equal(r.ask("call", "bea", "callParameter", "count"), 1.0)
+	r.ask("done", "bea")
+	r.ask("exitWithThing", "bea", true)
+	r.logged("bea done rejected: Error: {\"thing\":{\"@slot\":\"object\",\"iface\":\"Alleged: thing\"}}")
+	r.ask("done", "ann")
+	r.ask("exitWithThing", "ann", false)
+	r.logged("ann done fulfilled: {\"thing\":{}}")
+	r.audit()
+}
+
+// TestVatAdminCritical: the end of a critical vat is a panic, and no block has it.
+func TestVatAdminCritical(t *testing.T) {
+	r := newAdminRig(t)
+	r.fails("invalid criticalVatKey", "createByName", "ann", "child", record("critical", true))
+	r.ask("createCritical", "ann", "child")
+	height := r.k.Height()
+	promise, err := r.k.Send(r.ctx, "bootstrap", "terminate", "ann", "by mistake")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = r.k.Await(r.ctx, promise, Budget{}); !IsPanic(err) {
+		t.Fatalf("got %v, want a panic", err)
+	}
+	r.equal(r.k.Height(), height)
 }
 
 func TestVatAdminEnds(t *testing.T) {
@@ -74,6 +113,7 @@ func TestVatAdminEnds(t *testing.T) {
 	}
 	r.run()
 	r.logged("dan.never rejected: Error: vat terminated", "dan done rejected: Error: by the operator")
+	r.audit()
 }
 
 func TestVatAdminUpgrade(t *testing.T) {
@@ -102,6 +142,7 @@ func TestVatAdminUpgrade(t *testing.T) {
 	r.equal(r.ask("upgrade", "bea", "child"), record("incarnationNumber", 1.0))
 	r.logged(`bea.never rejected: {"incarnationNumber":0,"name":"vatUpgraded","upgradeMessage":"vat upgraded"}`)
 	r.fails(`unknown options: "wrong"`, "upgrade", "bea", "child", record("wrong", 1))
+	r.audit()
 }
 
 func TestVatAdminControls(t *testing.T) {
@@ -141,6 +182,7 @@ func TestVatAdminControls(t *testing.T) {
 	r.ask("terminate", "ann", "enough")
 	r.equal(r.state("v3"), "terminated")
 	r.logged("ann is deliberately-suspended, incarnation 3", "ann is terminated, incarnation 3")
+	r.audit()
 }
 
 // TestVatAdminRestart: what the vat-admin vat gives out outlives restart-all.
@@ -155,6 +197,10 @@ func TestVatAdminRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.equal(r.state("v3"), "suspended")
+	// The bootstrap vat has forgotten: what it kept was not durable. It can ask
+	// for the service again, and gets the same.
+	r.run()
+	r.audit()
 }
 
 func TestMeters(t *testing.T) {

@@ -6,6 +6,7 @@ export const buildRootObject = vatPowers => {
   const { testLog } = vatPowers;
   let service;
   let device;
+  let vatAdmin;
   const kept = new Map(); // name -> { root, adminNode }
   const meters = new Map();
   const pending = new Map(); // name -> promise
@@ -23,6 +24,7 @@ export const buildRootObject = vatPowers => {
       testLog(`vats: ${Object.keys(vats)}; devices: ${Object.keys(devices)}`);
       service = await E(vats.vatAdmin).createVatAdminService(devices.vatAdmin);
       device = devices;
+      vatAdmin = vats.vatAdmin;
     },
     createByName: async (name, bundleName, options = {}) => {
       const made = await E(service).createVatByName(bundleName, { name, ...options });
@@ -38,6 +40,22 @@ export const buildRootObject = vatPowers => {
       const made = await E(service).createVat(bundlecap, options);
       kept.set(name, made);
       return 'created';
+    },
+    createFriend: async (name, bundleName, friend) => {
+      const vatParameters = { name, friend: kept.get(friend).root };
+      const made = await E(service).createVatByName(bundleName, { name, vatParameters });
+      kept.set(name, made);
+    },
+    upgradeFriend: async (name, bundleName, friend) => {
+      const bundlecap = await E(service).getNamedBundleCap(bundleName);
+      return E(kept.get(name).adminNode).upgrade(bundlecap, { vatParameters: { name, friend: kept.get(friend).root } });
+    },
+    createCritical: async (name, bundleName) => {
+      const critical = await E(vatAdmin).getCriticalVatKey();
+      kept.set(name, await E(service).createVatByName(bundleName, { name, critical }));
+    },
+    exitWithThing: (name, isFailure) => {
+      E(kept.get(name).root).exitWithThing(isFailure).catch(() => {});
     },
     createWith: (bundlecap, options) => E(service).createVat(bundlecap, options),
     bundleIDs: async name => {
@@ -89,7 +107,6 @@ export const buildRootObject = vatPowers => {
       pending.set(key, E(kept.get(name).root)[method](...args));
       later(key, pending.get(key));
     },
-    guess: vatID => E(service).upgrade(vatID),
     callDevice: (name, method, ...args) => vatPowers.D(device[name])[method](...args),
   });
 };

@@ -31,6 +31,14 @@ export const buildRootObject = (vatPowers, vatParameters, baggage) => {
       vatPowers.exitVatWithFailure(Error(reason));
       return 'never heard';
     },
+    exitWithThing: isFailure => {
+      const info = harden({ thing: Far('thing', {}) });
+      if (isFailure) {
+        vatPowers.exitVatWithFailure(info);
+      } else {
+        vatPowers.exitVat(info);
+      }
+    },
     fail: () => {
       throw Error('failed as asked');
     },
