@@ -113,10 +113,36 @@ func (k *Kernel) open(ctx context.Context) error {
 	defer stop()
 	hello := pipeproto.Hello{Peer: fmt.Sprintf("kernel host (pid %d)", os.Getpid()), Height: db.Height()}
 	k.hello, err = pipeproto.DialHello(k.link.conn, hello, k.callbacks)
+	if err != nil && answered(err) && ctx.Err() == nil {
+		return err // the daemon says why it does not serve
+	}
 	if err != nil {
 		return k.explain(ctx, pipeproto.ReqHello, err)
 	}
+	if err := k.knowStore(k.hello.StoreID); err != nil {
+		return err
+	}
 	return nil
+}
+
+// storeIDKey is where the name of the daemon's store is kept, locally.
+const storeIDKey = "daemon.storeID"
+
+// knowStore refuses a store of the daemon's that is not the one this kernel has
+// worked with, which equal heights would not show.
+func (k *Kernel) knowStore(id string) error {
+	known, ok, err := k.db.LocalGet(storeIDKey)
+	if err != nil || (ok && known == id) {
+		return err
+	}
+	if !ok {
+		return k.db.LocalSet(storeIDKey, id)
+	}
+	return &pipeproto.Error{
+		Code: pipeproto.CodeCorrupt, Place: k.opts.DBDir,
+		Message: "the two databases in it do not belong together: this host has worked with another store of vats",
+		Hint:    "restore both from one backup",
+	}
 }
 
 // Close ends the daemon and closes the state. An open block is lost.

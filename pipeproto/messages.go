@@ -88,6 +88,9 @@ type HelloReply struct {
 	MaxFrameBytes int    `msgpack:"maxFrameBytes"`
 	Height        int64  `msgpack:"height"`
 	ActivityHash  string `msgpack:"activityHash"`
+	// StoreID is the random name of the daemon's store: a host that has worked
+	// with another one must not go on with this.
+	StoreID       string `msgpack:"storeID"`
 	EngineSHA256  string `msgpack:"engineSHA256"`
 	EngineVersion string `msgpack:"engineVersion"`
 	ImageID       string `msgpack:"imageID"`

@@ -25,7 +25,7 @@ func (e *LockedError) Error() string {
 	if e.PID != 0 {
 		holder = fmt.Sprintf("process %d", e.PID)
 	}
-	return fmt.Sprintf("cannot lock %s: %s holds it; stop that process, or speak to it through its control socket", e.Path, holder)
+	return fmt.Sprintf("cannot lock %s: %s holds it; stop that process or wait until it has ended", e.Path, holder)
 }
 
 // HeightError says that a block height does not fit the one the database is at.
@@ -131,4 +131,30 @@ func costsBlock(err error) bool {
 	var io *IOError
 	var corrupt *CorruptError
 	return errors.As(err, &io) || errors.As(err, &corrupt)
+}
+
+// The codes below are those of the pipe protocol (pipeproto.Coded), so that the
+// other end, and the user, can tell these errors apart.
+
+// ErrorCode gives "refused".
+func (e *LockedError) ErrorCode() string { return "refused" }
+
+// ErrorCode gives "corrupt".
+func (e *HeightError) ErrorCode() string { return "corrupt" }
+
+// ErrorCode gives "refused".
+func (e *NewerSchemaError) ErrorCode() string { return "refused" }
+
+// ErrorCode gives "bad-request".
+func (e *ForeignFileError) ErrorCode() string { return "bad-request" }
+
+// ErrorCode gives "corrupt".
+func (e *CorruptError) ErrorCode() string { return "corrupt" }
+
+// ErrorCode gives "no-space" for a full disk and "io" for all other trouble.
+func (e *IOError) ErrorCode() string {
+	if errors.Is(e.Err, ErrDiskFull) {
+		return "no-space"
+	}
+	return "io"
 }

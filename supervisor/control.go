@@ -135,6 +135,9 @@ func (s *Supervisor) control(msgType string, req pipeproto.VatControl) (pipeprot
 		err = s.unsuspend(vatID, req.Reason)
 	case pipeproto.ReqTerminate:
 		reason := orElse(req.Reason, "terminated by its admin node")
+		if err := s.criticalDeath(vatID, reason); err != nil {
+			return pipeproto.VatStatus{}, err
+		}
 		err = s.transition(vatID, evTerminate, change{
 			reason: reason, endReason: pipeproto.ReasonTerminated, message: reason,
 		}, pipeproto.VatTerminated)

@@ -53,7 +53,7 @@ func (c *crank) deliverTo(w *worker, rec *record, delivery json.RawMessage) (ran
 	run := ranDelivery{
 		entry:  transcripts.Entry{Delivery: delivery, Syscalls: calls.log, Result: transcripts.Result{Status: result.Status}},
 		status: result.Status, problem: result.Problem,
-		batch: calls.batch, testLog: calls.testLog,
+		batch: calls.batch.calls, testLog: calls.testLog,
 	}
 	if result.Meter != nil {
 		run.computrons = result.Meter.Compute

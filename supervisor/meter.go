@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"math"
 
 	"vatworkerd/pipeproto"
 )
@@ -48,6 +49,9 @@ func (s *Supervisor) refill(vatID string, computrons int64) error {
 		}
 		if u.Allowance == nil {
 			return badRequest("refill", vatID+" has no allowance: it is not metered, so there is nothing to refill")
+		}
+		if computrons > math.MaxInt64-*u.Allowance {
+			return badRequest("refill", fmt.Sprintf("%d computrons and the %d that are left are more than can be counted", computrons, *u.Allowance))
 		}
 		left := computrons + *u.Allowance
 		u.Allowance = &left

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -325,5 +326,67 @@ func TestAllowanceHoldsAndRefillGoesOn(t *testing.T) {
 	want := []string{"deliver v1 incr", "deliver v1 burn", "deliver v1 incr"}
 	if got := ranBy(r.host); !slices.Equal(got, want) {
 		t.Errorf("ran %v", got)
+	}
+}
+
+// A delivery that ends its vat and overruns its allowance ends it.
+func TestExitWithOverrunTerminates(t *testing.T) {
+	r := newFakeRig(t, &fakeStarter{}, 10)
+	allowance := int64(100)
+	r.createFake("v1", false, pipeproto.VatOptions{Allowance: &allowance, OverrunPolicy: pipeproto.PolicyCommit})
+	r.run()
+	r.decide(pipeproto.Verdict{Commit: true, Then: pipeproto.ThenTerminate, Reason: "exit"})
+	r.send("v1", "burn")
+	r.run()
+	r.wantState("v1", terminated, 0)
+}
+
+func TestRefillRefusesWhatCannotBeCounted(t *testing.T) {
+	r := newFakeRig(t, &fakeStarter{}, 10)
+	allowance := int64(100)
+	r.createFake("v1", false, pipeproto.VatOptions{Allowance: &allowance})
+	r.createFake("v2", false, pipeproto.VatOptions{})
+	for vatID, computrons := range map[string]int64{"v1": math.MaxInt64, "v2": 1} {
+		if err := r.s.refill(vatID, computrons); err == nil {
+			t.Errorf("%s takes a refill of %d", vatID, computrons)
+		}
+	}
+	r.wantState("v1", suspended, 0)
+}
+
+// A rehearsal asks the host as a restart would.
+func TestRehearsalAsksTheHost(t *testing.T) {
+	r := newFakeRig(t, &fakeStarter{}, 10)
+	r.createFake("v1", false, pipeproto.VatOptions{})
+	r.run()
+	hash := r.s.db.ActivityHash()
+	r.host.verdict = func(d pipeproto.Delivered) (pipeproto.Verdict, bool) {
+		return pipeproto.Verdict{Reason: "the vat exited"}, d.Purpose == pipeproto.PurposeStart
+	}
+	reply, err := r.s.rehearse(pipeproto.Rehearse{})
+	r.must(err)
+	if len(reply.Rehearsals) != 1 || reply.Rehearsals[0].OK || reply.Rehearsals[0].Problem != "the vat exited" {
+		t.Errorf("rehearsals %+v", reply.Rehearsals)
+	}
+	if r.s.db.ActivityHash() != hash || r.host.unitOpen {
+		t.Error("the rehearsal changed something")
+	}
+}
+
+// A snapshot that is asked for says so when the vat fails its bringOutYourDead,
+// and the vat's policy decides.
+func TestSnapshotOfAVatThatFailsItsBOYD(t *testing.T) {
+	for policy, want := range map[string]state{pipeproto.PolicySuspend: deliberate, pipeproto.PolicyTerminate: terminated} {
+		r := newFakeRig(t, &fakeStarter{}, 10)
+		r.createFake("v1", false, pipeproto.VatOptions{FatalPolicy: policy})
+		r.run()
+		r.host.verdict = func(d pipeproto.Delivered) (pipeproto.Verdict, bool) {
+			return pipeproto.Verdict{Reason: "illegal"}, d.Purpose == pipeproto.PurposeBOYD
+		}
+		if _, err := r.s.takeSnapshot("v1"); faultOf(err) == "" {
+			t.Errorf("error %v, want the vat's fault", err)
+		}
+		r.wantState("v1", want, 0)
+		r.host.verdict = nil
 	}
 }

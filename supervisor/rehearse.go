@@ -2,11 +2,12 @@ package supervisor
 
 import (
 	"encoding/json"
-	"fmt"
+	"errors"
 	"runtime"
 	"time"
 
 	"vatworkerd/pipeproto"
+	"vatworkerd/transcripts"
 	"vatworkerd/xsnap"
 )
 
@@ -19,8 +20,8 @@ type rehearsal struct {
 
 // rehearse tries what restart-all would do to each vat: a new incarnation on
 // the given worker image, up to the end of startVat, against a copy of its
-// vatstore that is thrown away. Workers run in parallel; the store is read by
-// this goroutine alone.
+// vatstore that is thrown away, and the host's judgement of it. Workers run in
+// parallel; store and host are asked by this goroutine alone.
 func (s *Supervisor) rehearse(req pipeproto.Rehearse) (pipeproto.RehearseReply, error) {
 	reply := pipeproto.RehearseReply{Rehearsals: []pipeproto.Rehearsal{}}
 	image, err := s.rehearsalImage(req)
@@ -32,30 +33,35 @@ func (s *Supervisor) rehearse(req pipeproto.Rehearse) (pipeproto.RehearseReply, 
 		return reply, err
 	}
 	reply.Rehearsals = make([]pipeproto.Rehearsal, len(tries))
-	stage := &stage{reads: make(chan func()), done: make(chan struct{})}
+	stage := &stage{reads: make(chan func()), done: make(chan int)}
+	runs := make([]rehearsed, len(tries))
 	slots := make(chan struct{}, runtime.NumCPU())
 	go func() {
 		for i, try := range tries {
 			slots <- struct{}{}
 			go func() {
-				reply.Rehearsals[i] = s.rehearseOne(stage, try, image)
+				runs[i] = s.rehearseOne(stage, try, image)
 				<-slots
-				stage.done <- struct{}{}
+				stage.done <- i
 			}()
 		}
 	}()
+	var failed error // of the host: the others are waited for all the same
 	for finished := 0; finished < len(tries); {
 		select {
 		case read := <-stage.reads:
 			read()
-		case <-stage.done:
+		case i := <-stage.done:
 			finished++
+			if reply.Rehearsals[i], err = s.judgeRehearsal(tries[i], runs[i]); err != nil && failed == nil {
+				failed = err
+			}
 			_ = s.host.Event(pipeproto.EventTick, pipeproto.ProgressEvent{
 				What: "rehearse", Done: int64(finished), Total: int64(len(tries)),
 			})
 		}
 	}
-	return reply, nil
+	return reply, failed
 }
 
 func (s *Supervisor) rehearsalImage(req pipeproto.Rehearse) (xsnap.Image, error) {
@@ -123,42 +129,68 @@ func (s *Supervisor) prepareRehearsal(rec *record) (rehearsal, error) {
 	return try, err
 }
 
-func (s *Supervisor) rehearseOne(on *stage, try rehearsal, image xsnap.Image) pipeproto.Rehearsal {
-	began := time.Now()
-	result := pipeproto.Rehearsal{VatID: try.rec.ID, Name: try.rec.Name}
-	err := s.tryStart(on, try, image)
-	result.Duration = time.Since(began).Microseconds()
-	result.OK = err == nil
-	if err != nil {
-		result.Problem = err.Error()
-	}
-	return result
+// rehearsed is a startVat that ran in throw-away state.
+type rehearsed struct {
+	run  ranDelivery
+	err  error
+	took time.Duration
 }
 
-func (s *Supervisor) tryStart(on *stage, try rehearsal, image xsnap.Image) error {
+func (s *Supervisor) rehearseOne(on *stage, try rehearsal, image xsnap.Image) rehearsed {
+	began := time.Now()
+	run, err := s.tryStart(on, try, image)
+	return rehearsed{run: run, err: err, took: time.Since(began)}
+}
+
+// judgeRehearsal asks the host about a startVat that ran, as a real start
+// would, in a crank that is always undone.
+func (s *Supervisor) judgeRehearsal(try rehearsal, tried rehearsed) (pipeproto.Rehearsal, error) {
+	result := pipeproto.Rehearsal{VatID: try.rec.ID, Name: try.rec.Name, Duration: tried.took.Microseconds()}
+	if tried.err != nil {
+		result.Problem = tried.err.Error()
+		return result, nil
+	}
+	tx, err := s.db.BeginCrank()
+	if err != nil {
+		return result, err
+	}
+	c := &crank{s: s, tx: tx}
+	_, err = c.beginOnHost(try.rec, change{endReason: pipeproto.ReasonRestarted})
+	if err == nil {
+		var verdict pipeproto.Verdict
+		verdict, err = c.report(try.rec, tried.run, pipeproto.PurposeStart, false)
+		result.Problem = problemOf(tried.run, verdict)
+	}
+	result.OK = err == nil && result.Problem == ""
+	return result, errors.Join(err, c.abort())
+}
+
+func (s *Supervisor) tryStart(on *stage, try rehearsal, image xsnap.Image) (ranDelivery, error) {
 	w, err := s.launchWith(try.rec, image, try.bundle)
 	if err != nil {
-		return err
+		return ranDelivery{}, err
 	}
 	defer w.kill()
 	state := &scratch{prefix: vatstorePrefix(try.rec.ID), changed: map[string]*string{}, read: func(f func()) { on.run(f) }, db: s.db}
 	calls := &rehearsalHandler{scratch: state}
 	result, err := w.process.Deliver(try.delivery, calls)
-	switch {
-	case err != nil:
-		return err
-	case calls.failed != nil:
-		return calls.failed
-	case result.Status != pipeproto.StatusOK:
-		return fmt.Errorf("%s", orElse(result.Problem, "startVat failed"))
+	if err != nil {
+		return ranDelivery{}, err
 	}
-	return nil
+	run := ranDelivery{status: result.Status, problem: result.Problem, batch: calls.collected.calls}
+	if result.Meter != nil {
+		run.computrons = result.Meter.Compute
+	}
+	if calls.illegal != "" {
+		run.status, run.problem = pipeproto.StatusError, calls.illegal
+	}
+	return run, nil
 }
 
 // stage lets rehearsing goroutines run reads on the one that owns the store.
 type stage struct {
 	reads chan func()
-	done  chan struct{}
+	done  chan int
 }
 
 func (on *stage) run(f func()) {
@@ -167,27 +199,38 @@ func (on *stage) run(f func()) {
 	<-ran
 }
 
-// rehearsalHandler answers a rehearsing vat: storage from the scratch copy,
-// everything else acknowledged and forgotten.
+// rehearsalHandler answers a rehearsing vat: storage from the scratch copy, the
+// rest acknowledged and collected for the host. There is no callNow: a device
+// may not be asked for something that is then undone.
 type rehearsalHandler struct {
-	scratch *scratch
-	failed  error
+	scratch   *scratch
+	collected batch
+	illegal   string
 }
 
 func (h *rehearsalHandler) Syscall(vso json.RawMessage) (json.RawMessage, error) {
 	name, args, ok := parseSyscall(vso)
-	if !ok {
-		return refusal(), nil
+	if ok && isVatstore(name) {
+		reply, ok := answerVatstore(h.scratch, name, args)
+		if !ok {
+			return h.refuse(illegalSyscall), h.scratch.failed
+		}
+		return reply, h.scratch.failed
 	}
-	if !isVatstore(name) {
-		return json.RawMessage(okNull), nil
+	switch {
+	case ok && name == "callNow":
+		return h.refuse("it calls a device, which a rehearsal cannot"), nil
+	case !ok || !isForHost(name):
+		return h.refuse(illegalSyscall), nil
+	case !h.collected.add(vso):
+		return h.refuse(overBatch), nil
 	}
-	reply, ok := answerVatstore(h.scratch, name, args)
-	if !ok {
-		return refusal(), nil
-	}
-	h.failed = h.scratch.failed
-	return reply, h.failed
+	return json.RawMessage(okNull), nil
+}
+
+func (h *rehearsalHandler) refuse(why string) json.RawMessage {
+	h.illegal = why
+	return resultOf("error", transcripts.JSString(why))
 }
 
 func (*rehearsalHandler) Console(string, string, []json.RawMessage) {}

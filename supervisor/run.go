@@ -197,10 +197,10 @@ func (c *crank) itemCrank(vatID string, order itemOrder) error {
 		return err
 	}
 	c.actions = append(c.actions, verdict.Actions...)
-	if overrun {
+	if overrun && verdict.Then == "" {
 		return c.pauseOverrun(rec)
 	}
-	return c.then(rec, verdict)
+	return c.then(rec, verdict) // a vat that ends needs no pause
 }
 
 // then does what a committing verdict asks for besides: a vat that exits, or a

@@ -49,7 +49,7 @@ func Serve(r io.Reader, w io.Writer, opts Options) error {
 
 func (s *Supervisor) helloReply() pipeproto.HelloReply {
 	return pipeproto.HelloReply{
-		Peer: fmt.Sprintf("vatworkerd (pid %d)", os.Getpid()), Height: s.db.Height(), ActivityHash: s.db.ActivityHash(),
+		Peer: fmt.Sprintf("vatworkerd (pid %d)", os.Getpid()), Height: s.db.Height(), ActivityHash: s.db.ActivityHash(), StoreID: s.storeID,
 		EngineSHA256: s.image.Engine.SHA256, EngineVersion: s.image.Engine.Version, ImageID: s.image.ID(),
 	}
 }
@@ -211,7 +211,7 @@ func codeOf(err error) string {
 	)
 	switch {
 	case errors.As(err, &panicked):
-		return pipeproto.CodePanic
+		return pipeproto.CodePanic // whatever else came with it
 	case errors.As(err, &unknown):
 		return pipeproto.CodeNotFound
 	case errors.As(err, &exists):

@@ -37,7 +37,9 @@ func (s *Supervisor) maybeSnapshot(vatID string) error {
 	if err != nil || !due {
 		return err
 	}
-	_, err = s.takeSnapshot(vatID)
+	if _, err = s.takeSnapshot(vatID); faultOf(err) != "" {
+		return nil // the vat has been dealt with by its policy
+	}
 	return err
 }
 
@@ -57,7 +59,7 @@ func (s *Supervisor) takeSnapshot(vatID string) (pipeproto.SnapshotInfo, error) 
 		return err
 	})
 	if problem := faultOf(err); problem != "" {
-		return taken, s.fatal(vatID, pipeproto.Verdict{Reason: problem, Then: pipeproto.ThenSuspend})
+		err = errors.Join(err, s.fatal(vatID, pipeproto.Verdict{Reason: problem}))
 	}
 	return taken, err
 }

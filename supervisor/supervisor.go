@@ -1,6 +1,8 @@
 package supervisor
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -78,6 +80,7 @@ type Supervisor struct {
 	sandbox   xsnap.Sandbox
 	log       hclog.Logger
 	host      Host
+	storeID   string
 
 	panicked      *PanicError
 	spoiled       error    // a commit failed: only a rollback goes on from here
@@ -121,6 +124,9 @@ func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
 	if s.starter, err = opts.newStarter(); err != nil {
 		return err
 	}
+	if s.storeID, err = s.nameStore(); err != nil {
+		return err
+	}
 	if err := s.loadConfig(); err != nil {
 		return err
 	}
@@ -128,6 +134,23 @@ func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
 		return err
 	}
 	return s.rememberImage(s.image)
+}
+
+// keyStoreID is where the store's name is kept, locally.
+const keyStoreID = "store.id"
+
+// nameStore gives the store's name, a random one if it has none yet.
+func (s *Supervisor) nameStore() (string, error) {
+	id, ok, err := s.db.LocalGet(keyStoreID)
+	if err != nil || ok {
+		return id, err
+	}
+	var random [16]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return "", fmt.Errorf("cannot name the store: %w", err)
+	}
+	id = hex.EncodeToString(random[:])
+	return id, s.db.LocalSet(keyStoreID, id)
 }
 
 // Close ends every worker and drops an open block.

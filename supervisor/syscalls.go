@@ -15,12 +15,10 @@ type syscalls struct {
 	c       *crank
 	rec     *record
 	log     []transcripts.Syscall
-	batch   [][]byte
+	batch   batch
 	testLog []string
 	illegal string
-
-	batchCalls, batchBytes int   // of batch and testLog together
-	failed                 error // the supervisor's own trouble: the crank must not commit
+	failed  error // the supervisor's own trouble: the crank must not commit
 }
 
 // Syscall implements xsnap.Handler.
@@ -47,36 +45,14 @@ func (h *syscalls) answer(vso json.RawMessage) json.RawMessage {
 	case name == "callNow":
 		return h.callNow(args)
 	}
-	switch name {
-	case "send", "subscribe", "resolve", "exit", "dropImports", "retireImports", "retireExports", "abandonExports":
-		return h.collect(vso)
+	if !isForHost(name) {
+		return h.refuse()
 	}
-	return h.refuse()
-}
-
-// What one delivery may hand to the host, well inside what one frame carries
-// (pipeproto's limits), so that no vat can make a message that cannot be sent.
-// The JavaScript kernel has no such limit; real deliveries make tens of calls.
-const (
-	maxBatchCalls = 100_000
-	maxBatchBytes = 48 << 20
-	overBatch     = "too many syscalls in one delivery"
-)
-
-func (h *syscalls) collect(vso json.RawMessage) json.RawMessage {
-	if h.overBatch(len(vso)) {
+	if !h.batch.add(vso) {
 		h.illegal = overBatch
 		return resultOf("error", transcripts.JSString(overBatch))
 	}
-	h.batch = append(h.batch, vso)
 	return json.RawMessage(okNull)
-}
-
-// overBatch counts one more call or line and tells whether that is too much.
-func (h *syscalls) overBatch(bytes int) bool {
-	h.batchCalls++
-	h.batchBytes += bytes
-	return h.batchCalls > maxBatchCalls || h.batchBytes > maxBatchBytes
 }
 
 func (h *syscalls) refuse() json.RawMessage {
@@ -102,8 +78,8 @@ func (h *syscalls) callNow(args []json.RawMessage) json.RawMessage {
 	if !ok {
 		return h.refuse()
 	}
-	req := pipeproto.CallNow{VatID: h.rec.ID, Target: words[0], Method: words[1], Args: args[2], Syscalls: h.batch}
-	h.batch = nil
+	req := pipeproto.CallNow{VatID: h.rec.ID, Target: words[0], Method: words[1], Args: args[2], Syscalls: h.batch.calls}
+	h.batch.calls = nil
 	var reply pipeproto.CallNowReply
 	if err := h.c.ask(pipeproto.ReqCallNow, req, &reply); err != nil {
 		h.failed = err
@@ -124,7 +100,7 @@ func (h *syscalls) Console(source, level string, args []json.RawMessage) {
 // a delivery that is run again does not log twice.
 func (h *syscalls) TestLog(args []json.RawMessage) {
 	line := joinArgs(args, "")
-	if h.overBatch(len(line)) {
+	if !h.batch.admit(len(line)) {
 		h.illegal = overBatch
 		return
 	}

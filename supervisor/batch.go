@@ -1,0 +1,42 @@
+package supervisor
+
+// What one delivery may hand to the host, well inside what one frame carries
+// (pipeproto's limits), so that no vat can make a message that cannot be sent.
+// The JavaScript kernel has no such limit; real deliveries make tens of calls.
+const (
+	maxBatchCalls = 100_000
+	maxBatchBytes = 48 << 20
+	overBatch     = "too many syscalls in one delivery"
+)
+
+// batch collects the syscalls of a delivery that the host has to act on.
+type batch struct {
+	calls        [][]byte
+	count, bytes int // of everything a delivery hands over, testLog lines included
+}
+
+// admit counts one more call or line and tells whether the delivery may still
+// make it.
+func (b *batch) admit(bytes int) bool {
+	b.count++
+	b.bytes += bytes
+	return b.count <= maxBatchCalls && b.bytes <= maxBatchBytes
+}
+
+func (b *batch) add(vso []byte) bool {
+	if !b.admit(len(vso)) {
+		return false
+	}
+	b.calls = append(b.calls, vso)
+	return true
+}
+
+// isForHost tells the syscalls that return nothing and wait for the end of the
+// delivery.
+func isForHost(name string) bool {
+	switch name {
+	case "send", "subscribe", "resolve", "exit", "dropImports", "retireImports", "retireExports", "abandonExports":
+		return true
+	}
+	return false
+}
