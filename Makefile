@@ -43,6 +43,11 @@ engine-debug: npm ## build a second engine (debug flags) into build/engine-debug
 	$(call need,cc)
 	@tools/engine.sh debug build/engine-debug
 
+.PHONY: peer
+peer: engine ## install the JavaScript system that writes the swing-stores of the tests into build/peer
+	$(call need,python3 c++)
+	@tools/peer.sh
+
 .PHONY: bundles
 bundles: npm ## bundle the vats of testdata/bundles and kernelhost/vats into build/bundles
 	@node tools/bundle.mjs --all build/bundles $(BUNDLE_SOURCES)
@@ -65,6 +70,14 @@ test: prerequisites engine engine-debug bundles build ## run all tests on real w
 	@node --test tools/ >build/tools-test.log 2>&1 || { cat build/tools-test.log >&2; exit 1; }
 	@echo 'test: go test -race $(PKG)' >&2
 	@go test -race -timeout $(TEST_TIMEOUT) $(PKG)
+
+# Of cmd only what works on swing-stores; elsewhere these tests skip when build/peer is missing.
+.PHONY: test-peer
+test-peer: prerequisites engine bundles peer ## run the tests on swing-stores that the JavaScript system writes
+	@echo 'test-peer: go test -race ./swingstore/...' >&2
+	@VATWORKERD_PEER=$(CURDIR)/build/peer go test -race -timeout $(TEST_TIMEOUT) ./swingstore/...
+	@echo 'test-peer: go test -race -run Swingstore ./cmd/...' >&2
+	@VATWORKERD_PEER=$(CURDIR)/build/peer go test -race -timeout $(TEST_TIMEOUT) -run Swingstore ./cmd/...
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck

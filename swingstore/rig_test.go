@@ -36,30 +36,11 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// peerDir finds an installation of the JavaScript system, or skips the test.
-func peerDir(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("VATWORKERD_PEER")
-	if dir == "" {
-		dir = filepath.Join(testrig.BuildDir(t), "peer")
-	}
-	for _, path := range []string{
-		"@agoric/swingset-vat/package.json",
-		"better-sqlite3/build/Release/better_sqlite3.node",
-		"@agoric/xsnap/xsnap-native/xsnap/build/bin/lin/release/xsnap-worker",
-	} {
-		if _, err := os.Stat(filepath.Join(dir, "node_modules", path)); err != nil {
-			t.Skipf("this test needs the JavaScript system in %s (%v); run: make peer, or set VATWORKERD_PEER", dir, err)
-		}
-	}
-	return dir
-}
-
 // stores gives the directory that testdata/make-swingstore.mjs has filled. The
 // tests must not change it.
 func stores(t *testing.T) string {
 	t.Helper()
-	peer := peerDir(t)
+	peer := testrig.Peer(t)
 	bundles := filepath.Dir(testrig.Bundle(t, "counter"))
 	written.once.Do(func() {
 		if written.dir, written.err = os.MkdirTemp("", "swingstore-test-"); written.err != nil {

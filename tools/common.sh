@@ -25,6 +25,21 @@ run_logged() {
 	fail "cannot finish: $1 failed; the whole log is $log"
 }
 
+# install_pinned SOURCE DIR: the packages that SOURCE/package.json and its
+# lockfile pin, into DIR, once per lockfile. Install scripts never run.
+install_pinned() {
+	local source=$1 dir=$2 key lock=$1/package-lock.json stamp=$2/.installed
+	key=$(cat "$source/package.json" "$lock" | sha256sum | cut -d' ' -f1)
+	if [ "$(cat "$stamp" 2>/dev/null)" = "$key" ]; then return; fi
+	mkdir -p "$dir"
+	rm -f "$stamp"
+	cp "$source/package.json" "$lock" "$dir/"
+	progress "installing $(grep -c '^    "node_modules/' "$lock") packages into ${dir#"$ROOT/"}"
+	(cd "$dir" && run_logged "$dir.log" npm ci --ignore-scripts --omit-lockfile-registry-resolved \
+		--no-audit --no-fund --no-update-notifier --loglevel=error)
+	printf '%s\n' "$key" >"$stamp"
+}
+
 # cache_dir: prints where results are kept between clones; build/cache where
 # there is no usable home.
 cache_dir() {

@@ -26,6 +26,10 @@ for program in "$@"; do
 		command -v npm >/dev/null 2>&1 || say "missing prerequisite: npm; install it with Node.js 20.9 or newer (nodejs.org), or your system's npm package" ;;
 	cc)
 		command -v cc >/dev/null 2>&1 || say "missing prerequisite: cc; install a C compiler (Debian, Ubuntu: apt install build-essential)" ;;
+	c++)
+		command -v c++ >/dev/null 2>&1 || say "missing prerequisite: c++; install a C++ compiler (Debian, Ubuntu: apt install build-essential)" ;;
+	python3)
+		command -v python3 >/dev/null 2>&1 || say "missing prerequisite: python3; node-gyp needs it (Debian, Ubuntu: apt install python3)" ;;
 	bash|sha256sum)
 		command -v "$program" >/dev/null 2>&1 || say "missing prerequisite: $program; install it (Debian, Ubuntu: apt install bash coreutils)" ;;
 	*)

@@ -1,10 +1,10 @@
 // make-swingstore.mjs: writes real swing-stores with the JavaScript system.
 //
-//   node make-swingstore.mjs PEER BUNDLES OUT
+//   node make-swingstore.mjs PEER BUNDLES OUT [kept|pruned]
 //
 // PEER is a directory whose node_modules holds @agoric/swingset-vat and
 // @agoric/swing-store, BUNDLES the directory of vat bundles made by
-// `make bundles`, OUT a new directory. It writes
+// `make bundles`, OUT a new directory. It writes, or only what is named,
 //
 //   OUT/kept/swingstore.sqlite      old items and snapshots kept
 //   OUT/pruned/swingstore.sqlite    old items and snapshots dropped, as nodes do
@@ -17,8 +17,9 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-const [peer, bundles, out] = process.argv.slice(2).map(arg => path.resolve(arg));
-if (!out) throw Error('usage: make-swingstore.mjs PEER BUNDLES OUT');
+const [peer, bundles, out] = process.argv.slice(2, 5).map(arg => path.resolve(arg));
+const only = process.argv[5];
+if (!out) throw Error('usage: make-swingstore.mjs PEER BUNDLES OUT [kept|pruned]');
 
 const peerRequire = createRequire(path.join(peer, 'package.json'));
 const load = name => import(pathToFileURL(peerRequire.resolve(name)).href);
@@ -127,6 +128,7 @@ const copyStore = (from, to) => {
 };
 
 const makeStore = async (name, storeOptions, kernelBundles) => {
+  if (only && name !== only) return;
   const dir = path.join(out, name);
   const { kernelStorage, hostStorage } = initSwingStore(dir, storeOptions);
   await initializeSwingset(makeConfig(), [], kernelStorage, { kernelBundles });
