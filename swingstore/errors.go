@@ -55,7 +55,11 @@ type NotReplayableError struct {
 	VatID string
 	Place string // the artifact that is the reason, e.g. "snapshot.v8.31"
 	Why   string
+	Err   error // *transcripts.MissingItemsError, if that is why
 }
+
+// Unwrap gives the error that is the reason, if one is.
+func (e *NotReplayableError) Unwrap() error { return e.Err }
 
 func (e *NotReplayableError) Error() string {
 	return fmt.Sprintf("cannot replay vat %s: %s: %s", e.VatID, e.Place, e.Why)

@@ -28,6 +28,8 @@ type ReplayOptions struct {
 	// Sink takes what the worker process writes to stdout and stderr; nil drops it.
 	Sink   xsnap.LogSink
 	Limits xsnap.Limits
+	// Sandbox is how the worker is contained.
+	Sandbox xsnap.Sandbox
 }
 
 // ReplayReport is what came of a replay.
@@ -58,7 +60,7 @@ type ReplayReport struct {
 type Divergence struct {
 	Position int64  `json:"position"`
 	Kind     string `json:"kind"`   // of the delivery
-	What     string `json:"what"`   // one line
+	What     string `json:"what"`   // the first difference, in one line
 	Report   string `json:"report"` // every syscall and the outcome, expected and got side by side
 	Err      error  `json:"-"`      // *transcripts.AnachrophobiaError or *HeapDivergedError
 }
@@ -88,8 +90,9 @@ func (e *HeapDivergedError) Report() string {
 // changed. The calling goroutine runs the worker.
 //
 // A replay that does not repeat is no error: the report tells. Errors:
-// *NoVatError, *NotReplayableError, *transcripts.MissingItemsError,
-// *SnapshotError, *BundleError, *ChangedError, ctx's error, and those of xsnap.
+// *NoVatError, *NotReplayableError (with a *transcripts.MissingItemsError inside
+// for a span without its items), *SnapshotError, *BundleError, *ChangedError,
+// ctx's error, and those of xsnap.
 func (s *Store) Replay(ctx context.Context, vatID string, o ReplayOptions) (ReplayReport, error) {
 	// xsnap speaks to its worker in plain reads and writes of one thread.
 	runtime.LockOSThread()
@@ -131,7 +134,7 @@ func (r *replay) run(vatID string) error {
 		return r.refuse(spanPlace(r.span), "the span has no items")
 	}
 	defer r.closeWorker()
-	err = transcripts.Each(r.s.db, vatID, r.span.StartPos, r.span.EndPos, r.item)
+	err = r.missing(transcripts.Each(r.s.db, vatID, r.span.StartPos, r.span.EndPos, r.item))
 	if r.ctx.Err() != nil {
 		return r.ctx.Err()
 	}
@@ -141,6 +144,19 @@ func (r *replay) run(vatID string) error {
 	r.tick(r.span.EndPos)
 	r.report.Identical = r.report.Divergence == nil
 	return nil
+}
+
+// missing says of a span that lacks items whether it was pruned or damaged.
+func (r *replay) missing(err error) error {
+	var missing *transcripts.MissingItemsError
+	if !errors.As(err, &missing) {
+		return err
+	}
+	why := fmt.Sprintf("item %d is missing", missing.Missing)
+	if missing.Missing == r.span.StartPos && !r.span.IsCurrent {
+		why = "its items were dropped, as nodes do with old spans; choose the current span, or a store with its history kept"
+	}
+	return &NotReplayableError{VatID: r.vat.VatID, Place: spanPlace(r.span), Why: why, Err: err}
 }
 
 func (r *replay) chooseSpan() (transcripts.Span, error) {
@@ -235,7 +251,7 @@ func (r *replay) diverged(err error) error {
 	var heap *HeapDivergedError
 	switch {
 	case errors.As(err, &delivery):
-		r.report.Divergence = &Divergence{Position: delivery.Position, Kind: delivery.Kind, What: delivery.Error(), Report: delivery.Report(), Err: delivery}
+		r.report.Divergence = &Divergence{Position: delivery.Position, Kind: delivery.Kind, What: delivery.First(), Report: delivery.Report(), Err: delivery}
 	case errors.As(err, &heap):
 		r.report.Divergence = &Divergence{Position: heap.Position, Kind: transcripts.KindSaveSnapshot, What: heap.Error(), Report: heap.Report(), Err: heap}
 	default:

@@ -1,29 +1,11 @@
 package swingstore
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 
 	"vatworkerd/transcripts"
 )
-
-// spanHash is the cumulative hash of a span's items, in hex (transcriptStore.js).
-// It stands beside the one of package transcripts, which writes it, so that a
-// mistake there would be seen here.
-type spanHash string
-
-func emptySpanHash() spanHash { return spanHash(sha256Hex("start of transcript span")) }
-
-func (h spanHash) next(item string) spanHash {
-	return spanHash(sha256Hex(string(h) + sha256Hex(item)))
-}
-
-func sha256Hex(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:])
-}
 
 // spanPlace is the name of the span's artifact.
 func spanPlace(s transcripts.Span) string {
@@ -111,9 +93,9 @@ func (v *verifier) items(span transcripts.Span) error {
 		v.report.PrunedSpans++
 		return nil
 	}
-	hash := emptySpanHash()
+	hash := transcripts.EmptySpanHash()
 	err = transcripts.Each(v.s.db, span.VatID, span.StartPos, span.EndPos, func(position int64, item string) error {
-		hash = hash.next(item)
+		hash = transcripts.NextSpanHash(hash, item)
 		v.report.Items++
 		v.item(span, position, item)
 		return v.ctx.Err()
@@ -126,8 +108,8 @@ func (v *verifier) items(span transcripts.Span) error {
 		return err
 	}
 	v.report.Spans++
-	if string(hash) != span.Hash {
-		v.wrongSpan(span, "its recorded hash is not that of its items: an item or the record was altered", string(hash), span.Hash)
+	if hash != span.Hash {
+		v.wrongSpan(span, "its recorded hash is not that of its items: an item or the record was altered", hash, span.Hash)
 	}
 	return v.incarnations(span)
 }

@@ -102,11 +102,11 @@ func sameComputrons(want, got *int64) bool { return want == nil || got != nil &&
 
 func (e *AnachrophobiaError) Error() string {
 	return fmt.Sprintf("anachrophobia: the replay of vat %s diverged at transcript position %d: %s; check that engine and worker bundles are those of the incarnation, then see the report of `vatworkerd replay %s`",
-		e.VatID, e.Position, e.first(), e.VatID)
+		e.VatID, e.Position, e.First(), e.VatID)
 }
 
-// first names the first difference.
-func (e *AnachrophobiaError) first() string {
+// First names the first difference, e.g. "wrong syscall sc3".
+func (e *AnachrophobiaError) First() string {
 	for i, c := range e.Calls {
 		switch c.Status {
 		case CallWrong:
