@@ -10,6 +10,7 @@ import (
 	"vatworkerd/kernelhost"
 	"vatworkerd/kernelhost/config"
 	"vatworkerd/pipeproto"
+	"vatworkerd/swingstore"
 )
 
 // Exit codes.
@@ -92,7 +93,10 @@ func isWrongInput(err error) bool {
 	var unknown *kernelhost.UnknownVatError
 	var bad *config.Error
 	var mismatch *kernelhost.ConfigMismatchError
-	return errors.As(err, &unknown) || errors.As(err, &bad) || errors.As(err, &mismatch)
+	var noStore *swingstore.NotSwingStoreError
+	var noVat *swingstore.NoVatError
+	return errors.As(err, &unknown) || errors.As(err, &bad) || errors.As(err, &mismatch) ||
+		errors.As(err, &noStore) || errors.As(err, &noVat)
 }
 
 // isVatsOwn tells errors of a config's vats: one did not start, or bootstrap

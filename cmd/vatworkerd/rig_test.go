@@ -132,10 +132,10 @@ var (
 	millis    = regexp.MustCompile(`\b[0-9.]+ (ms|s)\b`)
 	micros    = regexp.MustCompile(`("(?:micros|durationMicros)": )[0-9]+`)
 	sizes     = regexp.MustCompile(`\b[0-9.]+ [kM]B\b`)
-	bytesJSON = regexp.MustCompile(`("(?:uncompressedSize|storedSize)": )[0-9]+`)
+	bytesJSON = regexp.MustCompile(`("(?:uncompressedSize|storedSize|snapshotSize)": )[0-9]+`)
 	meters    = regexp.MustCompile(`("computrons": )[0-9]+|\b[0-9,]{6,}( computrons)?`)
 	pids      = regexp.MustCompile(`\b(process|pid) [0-9]+\b`)
-	waits     = regexp.MustCompile(`(?m)^(verify snapshots|rehearse|replay .*|bundle)  .*\n`) // comes if the machine is slow
+	waits     = regexp.MustCompile(`(?m)^(verify snapshots|verify swing-store|rehearse|replay .*|bundle)  .*\n`) // comes if the machine is slow
 	machine   = regexp.MustCompile(`share CPU [0-9]+|[0-9]+ may be open|\S*/node, \S*/tools/bundle.mjs`)
 	gaps      = regexp.MustCompile(`  +`)
 )
