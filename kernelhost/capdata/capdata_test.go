@@ -132,7 +132,8 @@ func anyJSON(depth int) *rapid.Generator[any] {
 	leaves := []*rapid.Generator[any]{
 		rapid.Just[any](nil), rapid.Bool().AsAny(), rapid.String().AsAny(),
 		rapid.SampledFrom([]string{"$0", "#undefined", "!", "+1", "-", "&0", "%x"}).AsAny(),
-		rapid.Float64Range(-1e30, 1e30).AsAny(), rapid.Int32().AsAny(),
+		// Adding 0 makes 0 of -0, which smallcaps does not know.
+		rapid.Map(rapid.Float64Range(-1e30, 1e30), func(f float64) any { return f + 0 }), rapid.Int32().AsAny(),
 	}
 	if depth == 0 {
 		return rapid.OneOf(leaves...)
