@@ -2,8 +2,10 @@ package kernelhost
 
 import (
 	"fmt"
+	"maps"
 	"math/big"
 	"regexp"
+	"slices"
 
 	"vatworkerd/kernelhost/capdata"
 	"vatworkerd/pipeproto"
@@ -255,16 +257,27 @@ func (a *adminCall) changeVatOptions() (capdata.CapData, error) {
 	if !ok {
 		return capdata.CapData{}, invokef("changeOptions() takes a record")
 	}
-	r := adminRequest{VatID: vatID, Options: &vatOptions{}}
-	for name, value := range options {
+	changed, err := changedOptions(options)
+	if err != nil {
+		return capdata.CapData{}, err
+	}
+	return capdata.Undefined(), a.acceptRequest(eventOptions, adminRequest{VatID: vatID, Options: changed})
+}
+
+// changedOptions reads the options that a vat may change. They are looked at by
+// name: which of several wrong ones the error names is in the transcript.
+func changedOptions(options map[string]any) (*vatOptions, error) {
+	changed := &vatOptions{}
+	for _, name := range slices.Sorted(maps.Keys(options)) {
 		if name != "reapInterval" {
-			return capdata.CapData{}, invokef("invalid option %s", name)
+			return nil, invokef("invalid option %s", name)
 		}
-		if r.Options.ReapInterval, ok = reapIntervalOf(value); !ok {
-			return capdata.CapData{}, invokef("invalid reapInterval value")
+		var ok bool
+		if changed.ReapInterval, ok = reapIntervalOf(options[name]); !ok {
+			return nil, invokef("invalid reapInterval value")
 		}
 	}
-	return capdata.Undefined(), a.acceptRequest(eventOptions, r)
+	return changed, nil
 }
 
 func (a *adminCall) pause() (capdata.CapData, error) { return a.now(pipeproto.ActionPause) }
