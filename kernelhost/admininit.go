@@ -66,7 +66,7 @@ func (c *crank) createDevices(cfg config.Config) error {
 	c.kv.Set(adminRootKey, root)
 	c.kv.Set(meterIDKey, "1")
 	c.kv.Set(upgradeIDKey, "1")
-	for _, id := range sortedKeys(cfg.Bundles) {
+	for _, id := range slices.Sorted(maps.Keys(cfg.Bundles)) {
 		c.kv.Set(bundleKey(id), "1")
 	}
 	return c.pin(root)

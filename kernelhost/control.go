@@ -32,40 +32,31 @@ func (k *Kernel) admin(msgType, vat string) (pipeproto.AdminNode, error) {
 // ID and give its new status. Errors: *UnknownVatError; *pipeproto.Error of
 // pipeproto.CodeRefused where the vat's state does not allow it.
 func (k *Kernel) Pause(ctx context.Context, vat, reason string) (pipeproto.VatStatus, error) {
-	return k.control(ctx, pipeproto.ReqPause, vat, reason)
+	return k.control(ctx, pipeproto.ReqPause, vat, pipeproto.VatControl{Reason: reason})
 }
 
 // Resume releases what Pause, or a meter, has held.
 func (k *Kernel) Resume(ctx context.Context, vat, reason string) (pipeproto.VatStatus, error) {
-	return k.control(ctx, pipeproto.ReqResume, vat, reason)
+	return k.control(ctx, pipeproto.ReqResume, vat, pipeproto.VatControl{Reason: reason})
 }
 
 // Suspend ends a vat's incarnation; the next delivery, Unsuspend or Upgrade
 // start another.
 func (k *Kernel) Suspend(ctx context.Context, vat, reason string) (pipeproto.VatStatus, error) {
-	return k.control(ctx, pipeproto.ReqSuspend, vat, reason)
+	return k.control(ctx, pipeproto.ReqSuspend, vat, pipeproto.VatControl{Reason: reason})
 }
 
 // SuspendDeliberately is Suspend, but no delivery starts the vat again: what
 // arrives is held until Unsuspend or Upgrade.
-func (k *Kernel) SuspendDeliberately(ctx context.Context, vat, reason string) (status pipeproto.VatStatus, err error) {
-	defer k.leave()
-	if err := k.enter(); err != nil {
-		return status, err
-	}
-	admin, err := k.admin(pipeproto.ReqSuspend, vat)
-	if err != nil {
-		return status, err
-	}
-	err = k.call(ctx, pipeproto.ReqSuspend, pipeproto.VatControl{Admin: admin, Reason: reason, Deliberate: true}, &status)
-	return status, err
+func (k *Kernel) SuspendDeliberately(ctx context.Context, vat, reason string) (pipeproto.VatStatus, error) {
+	return k.control(ctx, pipeproto.ReqSuspend, vat, pipeproto.VatControl{Reason: reason, Deliberate: true})
 }
 
 // Unsuspend starts a new incarnation of a suspended vat. When its startVat
 // fails the error is of pipeproto.CodeVatFault, and the vat stays suspended
 // with that error kept in the block.
 func (k *Kernel) Unsuspend(ctx context.Context, vat, reason string) (pipeproto.VatStatus, error) {
-	return k.control(ctx, pipeproto.ReqUnsuspend, vat, reason)
+	return k.control(ctx, pipeproto.ReqUnsuspend, vat, pipeproto.VatControl{Reason: reason})
 }
 
 // Terminate ends a vat for good. Whoever waits for it is told.
@@ -74,7 +65,7 @@ func (k *Kernel) Terminate(ctx context.Context, vat, reason string) (pipeproto.V
 	if err := k.enter(); err != nil {
 		return pipeproto.VatStatus{}, err
 	}
-	status, err := k.controlVat(ctx, pipeproto.ReqTerminate, vat, reason)
+	status, err := k.controlVat(ctx, pipeproto.ReqTerminate, vat, pipeproto.VatControl{Reason: reason})
 	if err != nil {
 		return status, err
 	}
@@ -82,20 +73,20 @@ func (k *Kernel) Terminate(ctx context.Context, vat, reason string) (pipeproto.V
 	return status, k.change(ctx, func(c *crank) error { return c.terminate(status.VatID) })
 }
 
-func (k *Kernel) control(ctx context.Context, msgType, vat, reason string) (pipeproto.VatStatus, error) {
+func (k *Kernel) control(ctx context.Context, msgType, vat string, req pipeproto.VatControl) (pipeproto.VatStatus, error) {
 	defer k.leave()
 	if err := k.enter(); err != nil {
 		return pipeproto.VatStatus{}, err
 	}
-	return k.controlVat(ctx, msgType, vat, reason)
+	return k.controlVat(ctx, msgType, vat, req)
 }
 
-func (k *Kernel) controlVat(ctx context.Context, msgType, vat, reason string) (status pipeproto.VatStatus, err error) {
-	admin, err := k.admin(msgType, vat)
-	if err != nil {
+// controlVat sends a control request with the vat's admin node filled in.
+func (k *Kernel) controlVat(ctx context.Context, msgType, vat string, req pipeproto.VatControl) (status pipeproto.VatStatus, err error) {
+	if req.Admin, err = k.admin(msgType, vat); err != nil {
 		return status, err
 	}
-	err = k.call(ctx, msgType, pipeproto.VatControl{Admin: admin, Reason: reason}, &status)
+	err = k.call(ctx, msgType, req, &status)
 	return status, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -99,7 +100,7 @@ func (k *Kernel) sendConfig(ctx context.Context, cfg config.Config) error {
 	if err := k.call(ctx, pipeproto.ReqConfigure, req, nil); err != nil {
 		return err
 	}
-	for _, id := range sortedKeys(cfg.Bundles) {
+	for _, id := range slices.Sorted(maps.Keys(cfg.Bundles)) {
 		bundle := pipeproto.AddBundle{ID: id, Data: cfg.Bundles[id]}
 		if err := k.call(ctx, pipeproto.ReqAddBundle, bundle, nil); err != nil {
 			return fmt.Errorf("cannot add bundle %s: %w", id, err)
@@ -132,7 +133,7 @@ func (c *crank) createKernel(cfg config.Config) error {
 	c.kv.Set(configKey, cfg.Digest)
 	c.kv.Set(defaultReapKey, strconv.FormatInt(deliveriesOf(cfg.DefaultReapInterval), 10))
 	c.kv.Set(defaultReapGCKey, strconv.FormatInt(krefsOf(cfg.DefaultReapGCKrefs), 10))
-	for _, name := range sortedKeys(cfg.NamedBundles) {
+	for _, name := range slices.Sorted(maps.Keys(cfg.NamedBundles)) {
 		c.kv.Set(bundleNameKey(name), cfg.NamedBundles[name])
 	}
 	return c.kv.Err()
@@ -247,13 +248,4 @@ func (k *Kernel) startProblem(ctx context.Context, panicked error) (string, erro
 	var status pipeproto.VatStatus
 	err := k.call(ctx, pipeproto.ReqVat, pipeproto.VatRef{VatID: k.callbacks.begun}, &status)
 	return orElse(status.LastError, "the daemon does not say why"), err
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

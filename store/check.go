@@ -38,11 +38,7 @@ func (d *DB) checkBlock() error {
 	if err != nil {
 		return err
 	}
-	prepared, err := d.number("SELECT coalesce(max(height), 0) FROM prepared")
-	if err != nil {
-		return err
-	}
-	height, err := d.number("SELECT coalesce((SELECT value FROM meta WHERE key = 'height'), 0)")
+	prepared, height, err := d.storedHeights()
 	if err != nil {
 		return err
 	}

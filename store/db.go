@@ -112,13 +112,19 @@ PRAGMA temp_store = MEMORY;
 PRAGMA cache_size = -32768;`)
 }
 
+// storedHeights reads the height of the prepared block, 0 if there is none, and
+// the one in meta.
+func (d *DB) storedHeights() (prepared, height int64, err error) {
+	if prepared, err = d.number("SELECT coalesce(max(height), 0) FROM prepared"); err != nil {
+		return 0, 0, err
+	}
+	height, err = d.number("SELECT coalesce((SELECT value FROM meta WHERE key = 'height'), 0)")
+	return prepared, height, err
+}
+
 // loadState reads where the file stands.
 func (d *DB) loadState() error {
-	prepared, err := d.number("SELECT coalesce(max(height), 0) FROM prepared")
-	if err != nil {
-		return err
-	}
-	height, err := d.number("SELECT coalesce((SELECT value FROM meta WHERE key = 'height'), 0)")
+	prepared, height, err := d.storedHeights()
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -189,9 +190,9 @@ func checkModules(m compartmentMap, files map[string][]byte) error {
 	for name := range files {
 		unseen[name] = name != mapFile
 	}
-	for _, compartment := range sortedKeys(m.Compartments) {
+	for _, compartment := range slices.Sorted(maps.Keys(m.Compartments)) {
 		modules := m.Compartments[compartment].Modules
-		for _, specifier := range sortedKeys(modules) {
+		for _, specifier := range slices.Sorted(maps.Keys(modules)) {
 			module := modules[specifier]
 			if module.Location == "" {
 				continue
@@ -207,7 +208,7 @@ func checkModules(m compartmentMap, files map[string][]byte) error {
 			unseen[name] = false
 		}
 	}
-	for _, name := range sortedKeys(unseen) {
+	for _, name := range slices.Sorted(maps.Keys(unseen)) {
 		if unseen[name] {
 			return fmt.Errorf("its archive has a file that is no module of it: %q", clipped(name))
 		}
@@ -261,15 +262,6 @@ func clippedTo(text string, most int) string {
 		return text
 	}
 	return strings.ToValidUTF8(text[:most], "")
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // BundleID checks a bundle's JSON text and gives its ID.

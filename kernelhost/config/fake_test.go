@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -43,7 +45,7 @@ func (f fakeBundle) json(t testing.TB) []byte {
 	}
 	var archive bytes.Buffer
 	w := zip.NewWriter(&archive)
-	for _, name := range sortedKeys(files) {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		f.add(t, w, name, files[name])
 	}
 	if f.repeat {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -152,7 +153,7 @@ func (g *golden) resolve(t *testing.T, c Config) string {
 		return tell(t, err)
 	}
 	fmt.Fprintf(&b, "progress %s\n", last)
-	for _, name := range sortedKeys(c.NamedBundles) {
+	for _, name := range slices.Sorted(maps.Keys(c.NamedBundles)) {
 		fmt.Fprintf(&b, "%q = %s\n", name, short(c.NamedBundles[name]))
 	}
 	for _, vat := range c.Vats {
