@@ -102,9 +102,20 @@ func (h *callbacks) forget() {
 	}
 }
 
-// turn makes an item into a delivery. It is routed again first: what it is
-// for may have moved while it waited.
+// turn makes an item into a delivery, or is the whole crank of one that makes
+// none.
 func (h *callbacks) turn(req pipeproto.Turn) (pipeproto.TurnReply, error) {
+	reply, err := h.translate(req)
+	if err != nil || reply.Delivery != nil || reply.Action != nil {
+		return reply, err
+	}
+	items, digest, err := h.commit()
+	return pipeproto.TurnReply{Drop: true, Enqueue: items, Digest: digest}, err
+}
+
+// translate gives what an item comes to: a delivery, an action or nothing. It is
+// routed again first: what it is for may have moved while it waited.
+func (h *callbacks) translate(req pipeproto.Turn) (pipeproto.TurnReply, error) {
 	c, err := h.open()
 	if err != nil {
 		return pipeproto.TurnReply{}, err
@@ -128,12 +139,8 @@ func (h *callbacks) turn(req pipeproto.Turn) (pipeproto.TurnReply, error) {
 	if err != nil {
 		return pipeproto.TurnReply{}, err
 	}
-	if delivery != nil {
-		c.delivering = e.Type
-		return pipeproto.TurnReply{Delivery: delivery}, c.kv.Err()
-	}
-	items, digest, err := h.commit()
-	return pipeproto.TurnReply{Drop: true, Enqueue: items, Digest: digest}, err
+	c.delivering = e.Type
+	return pipeproto.TurnReply{Delivery: delivery}, c.kv.Err()
 }
 
 // deliverEvent gives the delivery an event makes for a vat, or none when the
@@ -215,8 +222,24 @@ func (h *callbacks) delivered(req pipeproto.Delivered) (pipeproto.Verdict, error
 		return verdict, nil
 	}
 	verdict.Actions = c.actions
-	verdict.Enqueue, verdict.Digest, err = h.commit()
-	return verdict, err
+	if verdict.Enqueue, verdict.Digest, err = h.commit(); err != nil {
+		return verdict, err
+	}
+	if req.Next != nil && verdict.Then == "" && len(verdict.Actions) == 0 {
+		verdict.Next = h.turnAhead(*req.Next)
+	}
+	return verdict, nil
+}
+
+// turnAhead takes the next item's turn before it comes, if that makes a delivery
+// and nothing else; whatever stands in the way is met again when it comes.
+func (h *callbacks) turnAhead(next pipeproto.Turn) *pipeproto.TurnReply {
+	reply, err := h.translate(next)
+	if err != nil || reply.Delivery == nil {
+		h.forget()
+		return nil
+	}
+	return &reply
 }
 
 // judge acts on the syscalls of a delivery and says whether it may stand.

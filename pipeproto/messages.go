@@ -313,6 +313,9 @@ type Delivered struct {
 	// Last: the reply decides the crank. Otherwise more deliveries of the same
 	// crank follow and the reply's Enqueue and Digest are empty.
 	Last bool `msgpack:"last"`
+	// Next, only with Last, is the item that has the next turn if the verdict
+	// changes nothing about that.
+	Next *Turn `msgpack:"next"`
 }
 
 // Verdict decides a delivery or a crank.
@@ -327,6 +330,9 @@ type Verdict struct {
 	// Actions are done at the end of the crank, in order. One that the vat's state
 	// does not allow is left out.
 	Actions []Action `msgpack:"actions"`
+	// Next answers a Delivered's Next as a turn would be answered, with a Delivery,
+	// and opens the unit of that crank. nil: the turn is asked for when it comes.
+	Next *TurnReply `msgpack:"next"`
 }
 
 // CallNow asks the host to run a device invocation. Args and Result are capdata

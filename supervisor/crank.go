@@ -141,8 +141,12 @@ func (c *crank) discardWorkers() {
 	}
 }
 
-// ask sends the host a request that opens or continues its unit.
+// ask sends the host a request that opens or continues its unit. A unit that
+// the host has opened for a guess is not this crank's.
 func (c *crank) ask(msgType string, req, reply any) error {
+	if err := c.s.dropAhead(); err != nil {
+		return err
+	}
 	c.unitOpen = true
 	return c.s.call(msgType, req, reply)
 }

@@ -76,22 +76,40 @@ func lostUnlessLocal(vatID string, err error) error {
 	return fmt.Errorf("cannot run a worker for %s: %w", vatID, err)
 }
 
-// report tells the host how a delivery ended and returns its verdict. With
-// last, the verdict closes the host's unit.
-func (c *crank) report(rec *record, run ranDelivery, purpose string, last bool) (pipeproto.Verdict, error) {
-	req := pipeproto.Delivered{
+// report tells the host how a delivery ended, which more of the same crank will
+// follow, and returns its verdict.
+func (c *crank) report(rec *record, run ranDelivery, purpose string) (pipeproto.Verdict, error) {
+	var verdict pipeproto.Verdict
+	err := c.ask(pipeproto.ReqDelivered, reportOf(rec, run, purpose), &verdict)
+	return verdict, err
+}
+
+func reportOf(rec *record, run ranDelivery, purpose string) pipeproto.Delivered {
+	return pipeproto.Delivered{
 		VatID: rec.ID, Purpose: purpose, Status: run.status, Problem: run.problem,
-		Computrons: run.computrons, Syscalls: run.batch, TestLog: run.testLog, Last: last,
+		Computrons: run.computrons, Syscalls: run.batch, TestLog: run.testLog,
+	}
+}
+
+// decide is the report whose verdict closes the host's unit. With guess, the
+// host is asked to take the next item's turn as well.
+func (c *crank) decide(rec *record, run ranDelivery, guess bool) (pipeproto.Verdict, error) {
+	req := reportOf(rec, run, pipeproto.PurposeItem)
+	req.Last = true
+	var order itemOrder
+	if guess {
+		var err error
+		if req.Next, order, err = c.guessTurn(); err != nil {
+			return pipeproto.Verdict{}, err
+		}
 	}
 	var verdict pipeproto.Verdict
 	if err := c.ask(pipeproto.ReqDelivered, req, &verdict); err != nil {
 		return verdict, err
 	}
-	if last {
-		c.unitOpen = false
-		c.digest = append(c.digest, verdict.Digest...)
-	}
-	return verdict, nil
+	c.unitOpen = false
+	c.digest = append(c.digest, verdict.Digest...)
+	return verdict, c.s.keepAhead(req.Next, order, verdict.Next)
 }
 
 // problemOf gives why a delivery counts as failed, or nothing.

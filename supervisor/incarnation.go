@@ -38,7 +38,7 @@ func (c *crank) startIncarnation(rec *record, ch change) error {
 	if err != nil {
 		return err
 	}
-	verdict, err := c.report(rec, run, pipeproto.PurposeStart, false)
+	verdict, err := c.report(rec, run, pipeproto.PurposeStart)
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (c *crank) bringOutYourDead(rec *record) error {
 	if err != nil {
 		return err
 	}
-	verdict, err := c.report(rec, run, pipeproto.PurposeBOYD, false)
+	verdict, err := c.report(rec, run, pipeproto.PurposeBOYD)
 	if err != nil {
 		return err
 	}

@@ -158,7 +158,7 @@ func (s *Supervisor) judgeRehearsal(try rehearsal, tried rehearsed) (pipeproto.R
 	_, err = c.beginOnHost(try.rec, change{endReason: pipeproto.ReasonRestarted})
 	if err == nil {
 		var verdict pipeproto.Verdict
-		verdict, err = c.report(try.rec, tried.run, pipeproto.PurposeStart, false)
+		verdict, err = c.report(try.rec, tried.run, pipeproto.PurposeStart)
 		result.Problem = problemOf(tried.run, verdict)
 	}
 	result.OK = err == nil && result.Problem == ""

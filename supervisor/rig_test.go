@@ -35,7 +35,9 @@ type testHost struct {
 	parameters map[string]string // vat → startVat capdata body
 	unit       []func()          // what the open unit does when it closes
 	unitOpen   bool
-	mu         sync.Mutex // guards events, console and warnings: workers print from goroutines of their own
+	noAhead    bool           // take no turn before it comes
+	asked      map[string]int // how often the supervisor has called, by type
+	mu         sync.Mutex     // guards events, console and warnings: workers print from goroutines of their own
 }
 
 func (h *testHost) Event(msgType string, body any) error {
@@ -53,6 +55,10 @@ func (h *testHost) Event(msgType string, body any) error {
 }
 
 func (h *testHost) Call(msgType string, req, reply any) error {
+	if h.asked == nil {
+		h.asked = map[string]int{}
+	}
+	h.asked[msgType]++
 	h.unitOpen = true
 	switch r := req.(type) {
 	case pipeproto.Turn:
@@ -129,6 +135,10 @@ func (h *testHost) delivered(r pipeproto.Delivered, reply *pipeproto.Verdict) er
 			h.close()
 		}
 		h.unit, h.unitOpen = nil, false
+	}
+	if r.Next != nil && reply.Commit && reply.Then == "" && len(reply.Actions) == 0 && !h.noAhead {
+		h.unitOpen, reply.Next = true, &pipeproto.TurnReply{}
+		return h.turn(*r.Next, reply.Next)
 	}
 	return nil
 }

@@ -8,11 +8,17 @@ import (
 )
 
 // run processes cranks until nothing runnable is left or the budget ends, then
-// does deferred deletions under theirs.
+// does deferred deletions under theirs. It leaves the host without an open unit.
 func (s *Supervisor) run(budget pipeproto.Run) (pipeproto.RunReply, error) {
+	reply, err := s.runWithin(budget)
+	return reply, errors.Join(err, s.dropAhead())
+}
+
+func (s *Supervisor) runWithin(budget pipeproto.Run) (pipeproto.RunReply, error) {
 	var reply pipeproto.RunReply
 	s.ranComputrons = 0
 	for s.within(budget, reply.Cranks) {
+		s.goesOn = s.within(budget, reply.Cranks+1)
 		ran, err := s.step()
 		if err != nil {
 			return reply, err
@@ -109,7 +115,17 @@ func (s *Supervisor) splat(vatID string, order itemOrder) error {
 // turn tells the host that an item's turn has come.
 func (c *crank) turn(req pipeproto.Turn) (pipeproto.TurnReply, error) {
 	var reply pipeproto.TurnReply
-	return reply, c.ask(pipeproto.ReqTurn, req, &reply)
+	err := c.ask(pipeproto.ReqTurn, req, &reply)
+	return reply, err
+}
+
+// turnOf is turn for an item that the host may have been told of before.
+func (c *crank) turnOf(vatID string, order itemOrder, item queued) (pipeproto.TurnReply, error) {
+	if reply, ok := c.s.takeAhead(vatID, order); ok {
+		c.unitOpen = true
+		return reply, nil
+	}
+	return c.turn(pipeproto.Turn{VatID: vatID, Payload: item.Payload})
 }
 
 // drop ends a crank whose item the host has used up itself.
@@ -161,7 +177,7 @@ func (c *crank) itemCrank(vatID string, order itemOrder) error {
 	if err != nil || item.Start {
 		return err // a start item has done its work once the vat runs
 	}
-	reply, err := c.turn(pipeproto.Turn{VatID: vatID, Payload: item.Payload})
+	reply, err := c.turnOf(vatID, order, item)
 	if err != nil {
 		return err
 	}
@@ -182,7 +198,7 @@ func (c *crank) itemCrank(vatID string, order itemOrder) error {
 	if overrun && rec.Options.OverrunPolicy != pipeproto.PolicyCommit {
 		return &undone{overrun: true, verdict: pipeproto.Verdict{Reason: overrunReason}}
 	}
-	verdict, err := c.report(rec, run, pipeproto.PurposeItem, true)
+	verdict, err := c.decide(rec, run, !overrun)
 	if err != nil {
 		return err
 	}

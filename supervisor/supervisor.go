@@ -86,6 +86,8 @@ type Supervisor struct {
 	spoiled       error    // a commit failed: only a rollback goes on from here
 	dropped       []string // hashes of snapshots that went out of use in this block
 	ranComputrons int64    // of the current run
+	goesOn        bool     // the current run may do another crank after this one
+	ahead         *aheadTurn
 }
 
 // Open opens or creates the supervisor's directory and aligns it with the
