@@ -171,7 +171,7 @@ func TestKillFreesBlockedWriter(t *testing.T) {
 		go func() {
 			code := bytes.Repeat([]byte{' '}, size)
 			for {
-				if err := w.commands.write(code); err != nil {
+				if err := w.wire.answer(code); err != nil {
 					done <- err
 					return
 				}

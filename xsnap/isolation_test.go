@@ -306,7 +306,7 @@ func playParent(args []string) int {
 		err = w.Ready()
 	}
 	if err == nil {
-		err = w.commands.write([]byte("efor (;;);"))
+		err = w.wire.send(cmdEvaluate, []byte("for (;;);"))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -150,10 +150,10 @@ type frameWriter struct {
 	buf []byte
 }
 
-// write sends the parts as the payload of one netstring: a small one with one
-// write, a large one without copying it.
-func (w *frameWriter) write(parts ...[]byte) error {
-	size := 0
+// write sends the tag and the parts as the payload of one netstring: a small
+// one with one write, a large one without copying it.
+func (w *frameWriter) write(tag string, parts ...[]byte) error {
+	size := len(tag)
 	for _, p := range parts {
 		size += len(p)
 	}
@@ -161,6 +161,7 @@ func (w *frameWriter) write(parts ...[]byte) error {
 		return &FrameError{fmt.Sprintf("%d bytes to a worker are more than the %d it can read", size, MaxToWorker)}
 	}
 	w.buf = append(strconv.AppendInt(w.buf[:0], int64(size), 10), ':')
+	w.buf = append(w.buf, tag...)
 	if size > gatherWriteBytes {
 		return w.gather(parts)
 	}

@@ -87,7 +87,7 @@ func TestFramesSurviveAPipe(t *testing.T) {
 			defer unix.Close(ends[1])
 			w := frameWriter{fd: rawFD(ends[1])}
 			for i, size := range sizes {
-				if err := w.write(split(pattern(i, size), cuts)...); err != nil {
+				if err := w.write("", split(pattern(i, size), cuts)...); err != nil {
 					written <- err
 					return
 				}
@@ -144,7 +144,7 @@ func TestTooLongCommand(t *testing.T) {
 	w := frameWriter{fd: -1}
 	part := make([]byte, 1<<28)
 	var frame *FrameError
-	if err := w.write(part, part, part, part); !errors.As(err, &frame) {
+	if err := w.write("", part, part, part, part); !errors.As(err, &frame) {
 		t.Fatalf("got %v", err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,15 +31,15 @@ func (w *Worker) Snapshot(dst io.Writer) (size int64, err error) {
 		defer close(done)
 		d.run()
 	}()
-	reply, _, err := w.command("snapshot", nil, []byte("w@"+strconv.Itoa(fdSnapshotSave)))
+	reply, _, err := w.command("snapshot", nil, cmdSnapshot)
 	_ = w.save.SetReadDeadline(time.Unix(1, 0))
 	<-done
 	_ = w.save.SetReadDeadline(time.Time{})
 	if err != nil {
 		return 0, err
 	}
-	want, err := strconv.ParseInt(string(reply), 10, 64)
-	if err != nil || want < 0 {
+	want, ok := w.wire.heapBytes(reply)
+	if !ok {
 		return 0, w.protocolBroken("snapshot", "the reply is no length", reply, nil)
 	}
 	d.rest()

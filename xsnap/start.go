@@ -128,9 +128,7 @@ func newWorker(s *Spawner, started launched, p *plumbing, o StartOptions) *Worke
 	w := &Worker{
 		name:       o.Name,
 		proc:       &process{pid: started.pid, pidfd: pollable(started.pidfd, "pidfd"), maps: started.maps, exited: make(chan struct{})},
-		commands:   frameWriter{fd: p.commands},
-		replies:    newFrameReader(p.replies, MaxFromWorker),
-		repliesFD:  p.replies,
+		wire:       newStockWire(p),
 		save:       p.save,
 		closeGrace: o.Limits.CloseGrace,
 		loading:    o.From != nil,

@@ -40,15 +40,14 @@ type DeliveryResult struct {
 // are only read. The answers become ArrayBuffers in the vat's heap, so their
 // length matters.
 var (
-	msgSetBundle  = []byte(`?["setBundle",`)
-	msgDeliver    = []byte(`?["deliver",`)
+	msgSetBundle  = []byte(`["setBundle",`)
+	msgDeliver    = []byte(`["deliver",`)
 	msgComma      = []byte(`,`)
 	msgEnd        = []byte(`]`)
 	msgNoOptions  = []byte(`{}`)
 	replyOK       = []byte(`["ok",null,null]`)
-	answerPrefix  = []byte(`/`)
-	answerConsole = []byte(`/["ok"]`)
-	answerTestLog = []byte(`/["OK"]`)
+	answerConsole = []byte(`["ok"]`)
+	answerTestLog = []byte(`["OK"]`)
 	syscallPrefix = []byte(`["syscall",`)
 )
 
@@ -72,7 +71,7 @@ func (w *Worker) SetBundle(vatID string, bundleJSON []byte, liveSlotsOptions jso
 	if len(liveSlotsOptions) == 0 {
 		liveSlotsOptions = msgNoOptions
 	}
-	reply, meter, err := w.command(op, h, msgSetBundle, id, msgComma, bytes.TrimSpace(bundleJSON), msgComma, liveSlotsOptions, msgEnd)
+	reply, meter, err := w.command(op, h, cmdHandle, msgSetBundle, id, msgComma, bytes.TrimSpace(bundleJSON), msgComma, liveSlotsOptions, msgEnd)
 	if err != nil {
 		return Meter{}, err
 	}
@@ -91,7 +90,7 @@ func (w *Worker) SetBundle(vatID string, bundleJSON []byte, liveSlotsOptions jso
 // the Worker is to be closed: its heap is not what a transcript says.
 func (w *Worker) Deliver(delivery json.RawMessage, h Handler) (DeliveryResult, error) {
 	const op = "deliver"
-	reply, meter, err := w.command(op, h, msgDeliver, delivery, msgEnd)
+	reply, meter, err := w.command(op, h, cmdHandle, msgDeliver, delivery, msgEnd)
 	if exit, ok := err.(*ExitError); ok && exit.VatFault() {
 		return DeliveryResult{Status: StatusError, Problem: exit.VatFaultText(), WorkerGone: true}, nil
 	}
@@ -136,7 +135,7 @@ func (w *Worker) badReply(op, reason string, reply []byte, cause error) error {
 	return &ProtocolError{Name: w.name, Op: op, Reason: reason, Detail: preview(reply), Err: cause}
 }
 
-// upcall answers one `?` message of the worker.
+// upcall answers one upcall of the worker.
 func (w *Worker) upcall(op string, h Handler, body []byte) error {
 	if h == nil {
 		return w.protocolBroken(op, "an upcall where none can come", body, nil)
@@ -167,11 +166,11 @@ func (w *Worker) answerSyscall(op string, h Handler, vso []byte) error {
 	if err != nil {
 		return w.fail(fmt.Errorf("cannot answer a syscall of worker %s: %w", w.name, err))
 	}
-	return w.answer(op, answerPrefix, vres)
+	return w.answer(op, vres)
 }
 
 func (w *Worker) answer(op string, parts ...[]byte) error {
-	if err := w.commands.write(parts...); err != nil {
+	if err := w.wire.answer(parts...); err != nil {
 		return w.ioFailed(op, err)
 	}
 	return nil

@@ -25,14 +25,12 @@ type Worker struct {
 	allCPU     unix.CPUSet
 
 	// Owned by the owner goroutine.
-	commands  frameWriter
-	replies   *frameReader
-	repliesFD rawFD
-	save      *os.File
-	loading   bool  // from a snapshot, until Ready
-	load      *load // nil once loaded, or if there was nothing to pump
-	broken    error // why no further command is possible
-	closed    bool
+	wire    wire
+	save    *os.File
+	loading bool  // from a snapshot, until Ready
+	load    *load // nil once loaded, or if there was nothing to pump
+	broken  error // why no further command is possible
+	closed  bool
 }
 
 // ErrClosed says that the Worker was closed by its owner.
@@ -56,7 +54,7 @@ func (w *Worker) Kill() { w.proc.kill() }
 // is ready when the snapshot was loaded and its source has ended well; else it
 // is killed and the error is a *LoadError.
 func (w *Worker) Ready() error {
-	_, _, err := w.command("ready", nil, []byte("R"))
+	_, _, err := w.command("ready", nil, cmdReady)
 	if !w.loading {
 		return err
 	}
@@ -84,7 +82,7 @@ func (w *Worker) loadResult(err error) error {
 // Evaluate runs code in the start compartment. Code that throws is a
 // *ProtocolError, since only worker bundles are ever evaluated. h may be nil.
 func (w *Worker) Evaluate(code []byte, h Handler) error {
-	_, _, err := w.command("evaluate", h, []byte("e"), code)
+	_, _, err := w.command("evaluate", h, cmdEvaluate, code)
 	return err
 }
 
@@ -102,36 +100,27 @@ func (w *Worker) EvaluateImage(image Image, h Handler) error {
 
 // command sends one command and answers upcalls until its reply comes. The
 // reply is valid until the next command; meter is nil if it had none.
-func (w *Worker) command(op string, h Handler, parts ...[]byte) (reply []byte, meter *Meter, err error) {
+func (w *Worker) command(op string, h Handler, c command, parts ...[]byte) (reply []byte, meter *Meter, err error) {
 	if w.broken != nil {
 		return nil, nil, w.broken
 	}
-	if err := w.commands.write(parts...); err != nil {
+	if err := w.wire.send(c, parts...); err != nil {
 		return nil, nil, w.ioFailed(op, err)
 	}
 	for {
-		frame, err := w.replies.next()
+		m, err := w.wire.receive()
 		if err != nil {
 			return nil, nil, w.ioFailed(op, err)
 		}
-		if len(frame) == 0 {
-			return nil, nil, w.protocolBroken(op, "empty message", nil, nil)
-		}
-		switch frame[0] {
-		case '?':
-			if err := w.upcall(op, h, frame[1:]); err != nil {
+		switch m.kind {
+		case msgUpcall:
+			if err := w.upcall(op, h, m.body); err != nil {
 				return nil, nil, err
 			}
-		case '.':
-			meter, reply, ok := splitReply(frame[1:])
-			if !ok {
-				return nil, nil, w.protocolBroken(op, "malformed meter record", frame, nil)
-			}
-			return reply, meter, nil
-		case '!':
-			return nil, nil, &ProtocolError{Name: w.name, Op: op, Reason: "uncaught exception", Detail: preview(frame[1:])}
+		case msgUncaught:
+			return nil, nil, &ProtocolError{Name: w.name, Op: op, Reason: "uncaught exception", Detail: preview(m.body)}
 		default:
-			return nil, nil, w.protocolBroken(op, "unknown message", frame, nil)
+			return m.body, m.meter, nil
 		}
 	}
 }
@@ -150,6 +139,7 @@ func (w *Worker) protocolBroken(op, reason string, frame []byte, cause error) er
 // ioFailed turns a failed read or write into what happened to the worker.
 func (w *Worker) ioFailed(op string, err error) error {
 	var frame *FrameError
+	var wrong *wireError
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, unix.EPIPE):
 		if !w.waitExit() {
@@ -162,6 +152,8 @@ func (w *Worker) ioFailed(op string, err error) error {
 		return exit
 	case errors.As(err, &frame):
 		return w.protocolBroken(op, "malformed message", nil, err)
+	case errors.As(err, &wrong):
+		return w.protocolBroken(op, wrong.reason, wrong.frame, nil)
 	}
 	return w.fail(fmt.Errorf("cannot talk to worker %s: %w", w.name, err))
 }
@@ -203,8 +195,7 @@ func (w *Worker) Close() error {
 		w.Kill()
 	}
 	<-w.proc.exited
-	_ = unix.Close(int(w.commands.fd))
-	_ = unix.Close(int(w.repliesFD))
+	w.wire.close()
 	_ = w.save.Close()
 	if w.load != nil {
 		w.load.abandon()
@@ -223,7 +214,7 @@ func (w *Worker) askToQuit() bool {
 		return false
 	default:
 	}
-	return w.broken == nil && w.load == nil && w.commands.write([]byte("q")) == nil
+	return w.broken == nil && w.load == nil && w.wire.send(cmdQuit) == nil
 }
 
 func (w *Worker) closeError(asked bool) error {

@@ -1,0 +1,67 @@
+package xsnap
+
+import (
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// stockWire speaks the dialect of xsnap-worker (xsnap-worker.c): netstrings
+// whose first byte says what they are.
+type stockWire struct {
+	commands  frameWriter
+	replies   *frameReader
+	repliesFD rawFD
+}
+
+func newStockWire(p *plumbing) *stockWire {
+	return &stockWire{
+		commands:  frameWriter{fd: p.commands},
+		replies:   newFrameReader(p.replies, MaxFromWorker),
+		repliesFD: p.replies,
+	}
+}
+
+// stockTags begin the netstring of each command.
+var stockTags = [...]string{
+	cmdReady: "R", cmdEvaluate: "e", cmdHandle: "?", cmdSnapshot: "w@" + strconv.Itoa(fdSnapshotSave), cmdQuit: "q",
+}
+
+func (w *stockWire) send(c command, parts ...[]byte) error {
+	return w.commands.write(stockTags[c], parts...)
+}
+
+func (w *stockWire) answer(parts ...[]byte) error { return w.commands.write("/", parts...) }
+
+func (w *stockWire) receive() (wireMessage, error) {
+	frame, err := w.replies.next()
+	if err != nil {
+		return wireMessage{}, err
+	}
+	if len(frame) == 0 {
+		return wireMessage{}, &wireError{reason: "empty message"}
+	}
+	switch frame[0] {
+	case '?':
+		return wireMessage{kind: msgUpcall, body: frame[1:]}, nil
+	case '!':
+		return wireMessage{kind: msgUncaught, body: frame[1:]}, nil
+	case '.':
+		meter, reply, ok := splitReply(frame[1:])
+		if !ok {
+			return wireMessage{}, &wireError{"malformed meter record", frame}
+		}
+		return wireMessage{kind: msgReply, body: reply, meter: meter}, nil
+	}
+	return wireMessage{}, &wireError{"unknown message", frame}
+}
+
+func (w *stockWire) heapBytes(reply []byte) (int64, bool) {
+	n, err := strconv.ParseInt(string(reply), 10, 64)
+	return n, err == nil && n >= 0
+}
+
+func (w *stockWire) close() {
+	_ = unix.Close(int(w.commands.fd))
+	_ = unix.Close(int(w.repliesFD))
+}
