@@ -137,7 +137,7 @@ func (c *crank) discardWorkers() {
 		c.s.pool.discard(vatID)
 	}
 	for _, w := range c.started {
-		w.kill()
+		c.s.reaper.end(w)
 	}
 }
 

@@ -92,10 +92,11 @@ func (p *fakeProcess) end() {
 	p.starter.live--
 	p.starter.mu.Unlock()
 }
-func (p *fakeProcess) PinTo(int) error { return nil }
-func (p *fakeProcess) Unpin() error    { return nil }
-func (p *fakeProcess) Close() error    { p.end(); return nil }
-func (p *fakeProcess) Kill()           { p.end() }
+func (p *fakeProcess) PinTo(int) error   { return nil }
+func (p *fakeProcess) KeepOff(int) error { return nil }
+func (p *fakeProcess) Unpin() error      { return nil }
+func (p *fakeProcess) Close() error      { p.end(); return nil }
+func (p *fakeProcess) Kill()             { p.end() }
 
 // Deliver runs startVat, bringOutYourDead and messages named after what they do.
 func (p *fakeProcess) Deliver(delivery json.RawMessage, h xsnap.Handler) (xsnap.DeliveryResult, error) {

@@ -47,6 +47,7 @@ func (s *Supervisor) launchWith(rec *record, image xsnap.Image, bundle []byte) (
 	}
 	if _, err := started.SetBundle(rec.ID, bundle, s.liveSlotsOptions(rec), setupHandler{}); err != nil {
 		started.Kill()
+		_ = started.Close()
 		return nil, err
 	}
 	return &worker{vatID: rec.ID, name: rec.Name, process: started}, nil

@@ -76,7 +76,7 @@ func (s *Supervisor) revive(r transcripts.Reader, rec *record, image xsnap.Image
 	}
 	report := revived{snapshot: row.Hash}
 	if err := s.replayItems(r, rec, image, &w, span.StartPos, span.EndPos, &report, nil); err != nil {
-		w.kill()
+		s.reaper.end(w)
 		return nil, report, s.brokenConsensus(err)
 	}
 	return w, report, nil
@@ -139,7 +139,7 @@ func (s *Supervisor) replayIncarnation(r transcripts.Reader, rec *record, image 
 		return nil, report, lostUnlessLocal(rec.ID, err)
 	}
 	if err := s.replayItems(r, rec, image, &w, from, until, &report, see); err != nil {
-		w.kill()
+		s.reaper.end(w)
 		return nil, report, err
 	}
 	return w, report, nil
@@ -216,7 +216,7 @@ func (s *Supervisor) retakeSnapshot(rec *record, image xsnap.Image, w **worker, 
 	if err != nil {
 		return err
 	}
-	(*w).close()
+	s.reaper.end(*w)
 	*w = next
 	if info.Hash != want {
 		return &SnapshotDivergedError{VatID: rec.ID, Position: position, Want: want, Got: info.Hash}

@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"container/list"
-	"time"
 
 	"vatworkerd/pipeproto"
 )
@@ -14,9 +13,6 @@ type worker struct {
 	process process
 }
 
-func (w *worker) close() { _ = w.process.Close() } // the process is gone either way
-func (w *worker) kill()  { w.process.Kill() }
-
 // pool holds the workers of the vats that are online, at most max of them,
 // least recently used first to go. Paging out writes nothing. It belongs to
 // the supervisor's goroutine.
@@ -25,11 +21,12 @@ type pool struct {
 	cpu    int // where workers in the pool run; -1 = anywhere
 	byVat  map[string]*list.Element
 	recent *list.List // of *worker, most recently used in front
-	onOut  func(w *worker, why string, took time.Duration)
+	reaper *reaper    // takes the workers that go
+	onOut  func(w *worker, why string)
 }
 
-func newPool(max, cpu int, onOut func(w *worker, why string, took time.Duration)) *pool {
-	return &pool{max: max, cpu: cpu, byVat: map[string]*list.Element{}, recent: list.New(), onOut: onOut}
+func newPool(max, cpu int, reaper *reaper, onOut func(w *worker, why string)) *pool {
+	return &pool{max: max, cpu: cpu, byVat: map[string]*list.Element{}, recent: list.New(), reaper: reaper, onOut: onOut}
 }
 
 func (p *pool) size() int { return p.recent.Len() }
@@ -56,7 +53,7 @@ func (p *pool) makeRoom(n int) {
 	}
 }
 
-// adopt puts a worker into the pool; a former one of the same vat is closed.
+// adopt puts a worker into the pool; a former one of the same vat goes.
 func (p *pool) adopt(vatID string, w *worker) {
 	if p.cpu >= 0 {
 		// A worker and the thread that delivers to it never run at the same
@@ -65,7 +62,7 @@ func (p *pool) adopt(vatID string, w *worker) {
 		_ = w.process.PinTo(p.cpu)
 	}
 	if elem := p.byVat[vatID]; elem != nil {
-		elem.Value.(*worker).close()
+		p.reaper.end(elem.Value.(*worker))
 		elem.Value = w
 		p.recent.MoveToFront(elem)
 		return
@@ -74,7 +71,7 @@ func (p *pool) adopt(vatID string, w *worker) {
 	p.byVat[vatID] = p.recent.PushFront(w)
 }
 
-// evict closes a vat's worker, if it has one.
+// evict ends a vat's worker, if it has one.
 func (p *pool) evict(vatID, why string) {
 	if elem := p.byVat[vatID]; elem != nil {
 		p.remove(elem, why)
@@ -83,17 +80,14 @@ func (p *pool) evict(vatID, why string) {
 
 func (p *pool) remove(elem *list.Element, why string) {
 	w := p.forget(elem)
-	began := time.Now()
-	w.close()
-	if p.onOut != nil {
-		p.onOut(w, why, time.Since(began))
-	}
+	p.reaper.end(w)
+	p.onOut(w, why)
 }
 
-// discard kills a worker whose heap is ahead of the store.
+// discard ends a worker whose heap is ahead of the store.
 func (p *pool) discard(vatID string) {
 	if elem := p.byVat[vatID]; elem != nil {
-		p.forget(elem).kill()
+		p.reaper.end(p.forget(elem))
 	}
 }
 
@@ -106,7 +100,7 @@ func (p *pool) forget(elem *list.Element) *worker {
 // closeAll ends every worker.
 func (p *pool) closeAll() {
 	for p.recent.Len() > 0 {
-		p.forget(p.recent.Back()).close()
+		p.reaper.end(p.forget(p.recent.Back()))
 	}
 }
 
@@ -114,8 +108,6 @@ func (p *pool) closeAll() {
 func (s *Supervisor) evict(vatID, why string) { s.pool.evict(vatID, why) }
 
 // pagedOut tells the people that a worker went.
-func (s *Supervisor) pagedOut(w *worker, why string, took time.Duration) {
-	s.emit(pipeproto.VatEvent{
-		Kind: pipeproto.VatPagedOut, VatID: w.vatID, Name: w.name, Detail: why, Micros: took.Microseconds(),
-	})
+func (s *Supervisor) pagedOut(w *worker, why string) {
+	s.emit(pipeproto.VatEvent{Kind: pipeproto.VatPagedOut, VatID: w.vatID, Name: w.name, Detail: why})
 }

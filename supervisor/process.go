@@ -13,8 +13,9 @@ type process interface {
 	SetBundle(vatID string, bundle []byte, liveSlotsOptions json.RawMessage, h xsnap.Handler) (xsnap.Meter, error)
 	Deliver(delivery json.RawMessage, h xsnap.Handler) (xsnap.DeliveryResult, error)
 	Snapshot(dst io.Writer) (size int64, err error)
-	// PinTo and Unpin set the CPUs the process may run on.
+	// PinTo, KeepOff and Unpin set the CPUs the process may run on.
 	PinTo(cpu int) error
+	KeepOff(cpu int) error
 	Unpin() error
 	Close() error
 	Kill()
@@ -66,7 +67,7 @@ func (r *realStarter) fromHeap(image xsnap.Image, o xsnap.StartOptions, heap io.
 		return nil, err
 	}
 	if err := w.Ready(); err != nil {
-		w.Kill()
+		_ = w.Close() // kills one that is not ready
 		return nil, err
 	}
 	return w, nil

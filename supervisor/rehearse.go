@@ -170,7 +170,7 @@ func (s *Supervisor) tryStart(on *stage, try rehearsal, image xsnap.Image) (ranD
 	if err != nil {
 		return ranDelivery{}, err
 	}
-	defer w.kill()
+	defer s.reaper.end(w)
 	state := &scratch{prefix: vatstorePrefix(try.rec.ID), changed: map[string]*string{}, read: func(f func()) { on.run(f) }, db: s.db}
 	calls := &rehearsalHandler{scratch: state}
 	result, err := w.process.Deliver(try.delivery, calls)

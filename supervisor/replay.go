@@ -56,7 +56,7 @@ func (s *Supervisor) replayThrowAway(rec *record, full bool, reply *pipeproto.Re
 		}
 		w, report, err := s.replayIncarnation(s.db, rec, image, span.EndPos, s.progress(rec, reply))
 		if err == nil {
-			w.close()
+			s.reaper.end(w)
 		}
 		return report, err
 	}
@@ -65,7 +65,7 @@ func (s *Supervisor) replayThrowAway(rec *record, full bool, reply *pipeproto.Re
 	if err != nil {
 		return revived{}, err
 	}
-	defer func() { w.close() }()
+	defer func() { s.reaper.end(w) }()
 	report := revived{snapshot: row.Hash}
 	return report, s.replayItems(s.db, rec, image, &w, span.StartPos, span.EndPos, &report, s.progress(rec, reply))
 }

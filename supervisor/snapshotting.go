@@ -144,7 +144,7 @@ func (s *Supervisor) saveHeap(rec *record, image xsnap.Image, w *worker) (snapsh
 	if err != nil {
 		file.Abort()
 		if next.w != nil {
-			next.w.kill()
+			s.reaper.end(next.w)
 		}
 		return snapshots.Info{}, nil, lostUnlessLocal(rec.ID, err)
 	}
@@ -157,7 +157,7 @@ func (s *Supervisor) saveHeap(rec *record, image xsnap.Image, w *worker) (snapsh
 	}
 	if err != nil {
 		if next.w != nil {
-			next.w.kill()
+			s.reaper.end(next.w)
 		}
 		return info, nil, lostUnlessLocal(rec.ID, err)
 	}

@@ -72,6 +72,7 @@ type Supervisor struct {
 	db        *store.DB
 	snapshots *snapshots.Dir
 	starter   starter
+	reaper    *reaper
 	pool      *pool
 	image     xsnap.Image
 	images    map[string]xsnap.Image // loaded and verified, by ID
@@ -103,7 +104,8 @@ func Open(opts Options, host Host, hostHeight int64) (*Supervisor, error) {
 	if s.log == nil {
 		s.log = hclog.NewNullLogger()
 	}
-	s.pool = newPool(max(1, opts.MaxOnline), opts.CPU, s.pagedOut)
+	s.reaper = newReaper(opts.CPU)
+	s.pool = newPool(max(1, opts.MaxOnline), opts.CPU, s.reaper, s.pagedOut)
 	if err := s.open(opts, hostHeight); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -158,6 +160,7 @@ func (s *Supervisor) nameStore() (string, error) {
 // Close ends every worker and drops an open block.
 func (s *Supervisor) Close() error {
 	s.pool.closeAll()
+	s.reaper.wait()
 	if s.starter != nil {
 		s.starter.close()
 	}

@@ -17,6 +17,17 @@ func (w *Worker) PinTo(cpu int) error {
 	return w.setAffinity(&set)
 }
 
+// KeepOff lets the worker run on every CPU but one, where deliveries to others
+// shall not be disturbed; with no other CPU to go to it stays.
+func (w *Worker) KeepOff(cpu int) error {
+	others := w.allCPU
+	others.Clear(cpu)
+	if others.Count() == 0 {
+		return nil
+	}
+	return w.setAffinity(&others)
+}
+
 // Unpin lets the worker run on every CPU its Spawner could use.
 func (w *Worker) Unpin() error { return w.setAffinity(&w.allCPU) }
 

@@ -122,6 +122,12 @@ func TestPinning(t *testing.T) {
 	if got := affinity(t, w.PID()); got != before {
 		t.Errorf("unpinned worker may run on %d CPUs, want %d", got.Count(), before.Count())
 	}
+	if err := w.KeepOff(0); err != nil {
+		t.Fatal(err)
+	}
+	if got := affinity(t, w.PID()); before.Count() > 1 && (got.IsSet(0) || got.Count() != before.Count()-1) {
+		t.Errorf("a worker kept off CPU 0 may run on %d CPUs, on 0: %v", got.Count(), got.IsSet(0))
+	}
 	unpin, err := PinThread(0)
 	if err != nil {
 		t.Fatal(err)

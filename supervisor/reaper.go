@@ -1,0 +1,38 @@
+package supervisor
+
+import "sync"
+
+// maxDying bounds how many workers are on their way out at a time; who gives
+// away one more waits for the first of them.
+const maxDying = 64
+
+// reaper ends workers beside whoever gives them away: a process takes
+// milliseconds to return its memory, and no delivery waits for that. All that a
+// worker knows is in the store or shall be forgotten, so it is killed, not
+// asked. Safe for concurrent use.
+type reaper struct {
+	cpu   int           // kept free for deliveries; -1 = none
+	slots chan struct{} // holds one token for each worker on its way out
+	dying sync.WaitGroup
+}
+
+func newReaper(cpu int) *reaper {
+	return &reaper{cpu: cpu, slots: make(chan struct{}, maxDying)}
+}
+
+// end takes a worker over; the caller must not use it again.
+func (r *reaper) end(w *worker) {
+	r.slots <- struct{}{}
+	r.dying.Go(func() {
+		defer func() { <-r.slots }()
+		if r.cpu >= 0 {
+			// A dying process works too. One that cannot be moved is only slower.
+			_ = w.process.KeepOff(r.cpu)
+		}
+		w.process.Kill()
+		_ = w.process.Close() // the process is gone either way
+	})
+}
+
+// wait returns when every worker that was given away is gone.
+func (r *reaper) wait() { r.dying.Wait() }
