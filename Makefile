@@ -70,6 +70,7 @@ test: prerequisites engine engine-debug bundles build ## run all tests on real w
 	@node --test tools/ >build/tools-test.log 2>&1 || { cat build/tools-test.log >&2; exit 1; }
 	@echo 'test: go test -race $(PKG)' >&2
 	@go test -race -timeout $(TEST_TIMEOUT) $(PKG)
+	@go test -race -tags crashpoints ./internal/crashpoint
 
 # Of cmd only what works on swing-stores; elsewhere these tests skip when build/peer is missing.
 .PHONY: test-peer

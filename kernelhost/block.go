@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/pipeproto"
 )
 
@@ -70,6 +71,7 @@ func (k *Kernel) runBlock(ctx context.Context, budget Budget, result *RunResult)
 	if err := k.call(ctx, pipeproto.ReqRun, req, &reply); err != nil {
 		return false, k.wholeBlock(ctx, err)
 	}
+	crashpoint.Here(crashpoint.HostRan)
 	k.changed = k.changed || reply.Cranks > 0 || reply.Cleanups > 0
 	if k.changed && !budget.KeepOpen {
 		if err := k.commit(ctx); err != nil {
@@ -118,13 +120,16 @@ func (k *Kernel) commit(ctx context.Context) error {
 	if err := k.call(ctx, pipeproto.ReqPrepare, pipeproto.Height{Height: height}, nil); err != nil {
 		return k.wholeBlock(ctx, fmt.Errorf("cannot prepare block %d: %w", height, err))
 	}
+	crashpoint.Here(crashpoint.HostPrepared)
 	if err := k.db.Commit(height); err != nil {
 		return also(fmt.Errorf("cannot commit block %d: %w", height, err), k.rollback(ctx))
 	}
+	crashpoint.Here(crashpoint.HostCommitted)
 	k.settled, k.changed = len(k.testLog), false
 	if err := k.call(ctx, pipeproto.ReqCommit, pipeproto.Height{Height: height}, nil); err != nil {
 		return fmt.Errorf("block %d is committed, but vatworkerd could not finish it; open the database again: %w", height, err)
 	}
+	crashpoint.Here(crashpoint.HostFinished)
 	return nil
 }
 

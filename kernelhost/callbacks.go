@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/kernelhost/capdata"
 	"vatworkerd/pipeproto"
 )
@@ -73,6 +74,7 @@ func (h *callbacks) open() (*crank, error) {
 		return nil, fmt.Errorf("cannot begin the host's half of a crank: %w", err)
 	}
 	h.crank = newCrank(kv)
+	crashpoint.Here(crashpoint.HostCrankBegun)
 	return h.crank, nil
 }
 
@@ -87,6 +89,7 @@ func (h *callbacks) commit() ([]pipeproto.Item, []byte, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot commit the host's half of a crank: %w", err)
 	}
+	crashpoint.Here(crashpoint.HostCrankKept)
 	h.k.testLog = append(h.k.testLog, c.testLog...)
 	for _, vatID := range c.started {
 		h.started[vatID] = true
@@ -140,6 +143,7 @@ func (h *callbacks) translate(req pipeproto.Turn) (pipeproto.TurnReply, error) {
 		return pipeproto.TurnReply{}, err
 	}
 	c.delivering = e.Type
+	crashpoint.Here(crashpoint.HostTurn)
 	return pipeproto.TurnReply{Delivery: delivery}, c.kv.Err()
 }
 
@@ -190,6 +194,7 @@ func (h *callbacks) beginIncarnation(req pipeproto.Incarnation) (pipeproto.TurnR
 	}
 	h.begun, h.problem = req.VatID, ""
 	delivery, err := c.begin(req)
+	crashpoint.Here(crashpoint.HostIncarnation)
 	return pipeproto.TurnReply{Delivery: delivery}, err
 }
 
@@ -198,7 +203,9 @@ func (h *callbacks) endIncarnation(req pipeproto.Incarnation) (pipeproto.Empty, 
 	if err != nil {
 		return pipeproto.Empty{}, err
 	}
-	return pipeproto.Empty{}, c.end(req)
+	err = c.end(req)
+	crashpoint.Here(crashpoint.HostIncarnationEnd)
+	return pipeproto.Empty{}, err
 }
 
 // delivered decides what becomes of a delivery that ran.
@@ -208,6 +215,7 @@ func (h *callbacks) delivered(req pipeproto.Delivered) (pipeproto.Verdict, error
 		return pipeproto.Verdict{}, err
 	}
 	verdict, err := c.judge(req)
+	crashpoint.Here(crashpoint.HostJudged)
 	if err != nil {
 		return pipeproto.Verdict{}, err
 	}
@@ -342,6 +350,7 @@ func (h *callbacks) crankEnd(pipeproto.Empty) (pipeproto.Verdict, error) {
 
 func (h *callbacks) crankAbort(pipeproto.Empty) (pipeproto.Empty, error) {
 	h.forget()
+	crashpoint.Here(crashpoint.HostCrankAborted)
 	return pipeproto.Empty{}, nil
 }
 

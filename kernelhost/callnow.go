@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/kernelhost/capdata"
 	"vatworkerd/pipeproto"
 )
@@ -17,6 +18,7 @@ func (h *callbacks) callNow(req pipeproto.CallNow) (pipeproto.CallNowReply, erro
 		return pipeproto.CallNowReply{}, err
 	}
 	reply, err := h.k.callDevice(c, req)
+	crashpoint.Here(crashpoint.HostCallNow)
 	var illegal *illegalError
 	var refused *invokeError
 	switch {

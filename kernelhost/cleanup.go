@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/pipeproto"
 )
 
@@ -64,6 +65,7 @@ func (k *Kernel) cleanUp(ctx context.Context, budget int64) (done int64, err err
 			n, err = c.cleanUpVat(key, left)
 			return err
 		})
+		crashpoint.Here(crashpoint.HostCleaned)
 		done, left = done+n, left-n
 		if err != nil {
 			return done, err

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/kernelhost/capdata"
 	"vatworkerd/kernelhost/config"
 	"vatworkerd/pipeproto"
@@ -64,6 +65,7 @@ func (k *Kernel) initialize(ctx context.Context, cfg config.Config) (promise str
 	if err := k.sendConfig(ctx, cfg); err != nil {
 		return "", err
 	}
+	crashpoint.Here(crashpoint.HostConfigured)
 	names := map[string]string{}
 	err = k.change(ctx, func(c *crank) error {
 		if err := c.createKernel(cfg); err != nil {
@@ -88,7 +90,10 @@ func (k *Kernel) initialize(ctx context.Context, cfg config.Config) (promise str
 	if err != nil {
 		return "", err
 	}
-	return promise, k.startVats(ctx, names)
+	crashpoint.Here(crashpoint.HostVatsMade)
+	err = k.startVats(ctx, names)
+	crashpoint.Here(crashpoint.HostVatsStarted)
+	return promise, err
 }
 
 // sendConfig gives the daemon what it needs before there can be vats.
@@ -158,6 +163,7 @@ func (k *Kernel) createVat(ctx context.Context, c *crank, vat config.Vat, origin
 	if err := k.call(ctx, pipeproto.ReqCreateVat, req, &reply); err != nil {
 		return "", err
 	}
+	crashpoint.Here(crashpoint.HostVatMade)
 	c.kv.Set(adminKey(vatID), reply.Admin.Key)
 	c.items = append(c.items, pipeproto.Item{VatID: vatID, Priority: pipeproto.PriorityMessage, Start: true})
 	return vatID, c.kv.Err()

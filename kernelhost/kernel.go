@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/pipeproto"
 	"vatworkerd/store"
 )
@@ -106,9 +107,11 @@ func (k *Kernel) open(ctx context.Context) error {
 		return err
 	}
 	k.db = db
+	crashpoint.Here(crashpoint.HostOpened)
 	if k.link, err = k.opts.connect(); err != nil {
 		return err
 	}
+	crashpoint.Here(crashpoint.HostSpawned)
 	stop := context.AfterFunc(ctx, k.link.kill)
 	defer stop()
 	hello := pipeproto.Hello{Peer: fmt.Sprintf("kernel host (pid %d)", os.Getpid()), Height: db.Height()}
@@ -119,6 +122,7 @@ func (k *Kernel) open(ctx context.Context) error {
 	if err != nil {
 		return k.explain(ctx, pipeproto.ReqHello, err)
 	}
+	crashpoint.Here(crashpoint.HostGreeted)
 	if err := k.knowStore(k.hello.StoreID); err != nil {
 		return err
 	}
@@ -156,6 +160,7 @@ func (k *Kernel) Close() error {
 		k.link = nil
 	}
 	if k.db != nil {
+		crashpoint.Here(crashpoint.HostClosing)
 		errs = append(errs, k.db.Close())
 		k.db = nil
 	}
@@ -269,6 +274,7 @@ func (k *Kernel) rollback(ctx context.Context) error {
 	if err := k.dropOwnBlock(); err != nil {
 		return err
 	}
+	crashpoint.Here(crashpoint.HostRollback)
 	// The block must go also when ctx has just ended.
 	err := k.link.conn.Call(pipeproto.ReqRollback, pipeproto.Empty{}, nil, k.callbacks)
 	if err != nil && !answered(err) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/kernelhost/capdata"
 	"vatworkerd/pipeproto"
 )
@@ -125,9 +126,11 @@ func (k *Kernel) change(ctx context.Context, body func(*crank) error) error {
 		return err
 	}
 	k.changed = true
+	crashpoint.Here(crashpoint.HostChangeEnqueued)
 	if _, _, err := c.commit(); err != nil {
 		return also(err, k.rollback(ctx))
 	}
+	crashpoint.Here(crashpoint.HostChangeKept)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/kernelhost/capdata"
 	"vatworkerd/pipeproto"
 )
@@ -186,7 +187,9 @@ func (h *callbacks) acted(req pipeproto.Acted) (pipeproto.Empty, error) {
 	if err := c.releaseRequest(e.Request); err != nil {
 		return pipeproto.Empty{}, err
 	}
-	return pipeproto.Empty{}, c.answerRequest(e, req.Incarnation, req.Problem)
+	err = c.answerRequest(e, req.Incarnation, req.Problem)
+	crashpoint.Here(crashpoint.HostActed)
+	return pipeproto.Empty{}, err
 }
 
 // answerRequest tells the vat-admin vat what came of a request. As in SwingSet

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"vatworkerd/internal/crashpoint"
 )
 
 const (
@@ -73,7 +75,10 @@ func (d *Dir) Remove(hash string) error {
 	}
 	d.names.Lock()
 	defer d.names.Unlock()
-	return d.remove(d.Path(hash))
+	crashpoint.Here(crashpoint.SnapshotRemove)
+	err := d.remove(d.Path(hash))
+	crashpoint.Here(crashpoint.SnapshotRemoved)
+	return err
 }
 
 func (d *Dir) remove(path string) error {
@@ -106,6 +111,7 @@ func (d *Dir) Sweep(keep func(hash string) bool) (removed []string, err error) {
 			continue
 		}
 		removed = append(removed, name)
+		crashpoint.Here(crashpoint.SnapshotSwept)
 	}
 	return removed, err
 }

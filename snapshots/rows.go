@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/store"
 )
 
@@ -85,6 +86,7 @@ uncompressedSize = excluded.uncompressedSize, storedSize = excluded.storedSize, 
 		return fmt.Errorf("cannot record the snapshot of vat %s: %w", vatID, err)
 	}
 	note(c, row)
+	crashpoint.Here(crashpoint.SnapshotRecorded)
 	return nil
 }
 

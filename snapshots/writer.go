@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"github.com/klauspost/compress/zstd"
+
+	"vatworkerd/internal/crashpoint"
 )
 
 var errWriterOver = errors.New("cannot write a snapshot: it was committed or aborted")
@@ -47,6 +49,7 @@ func (d *Dir) Create() (*Writer, error) {
 		d.coders.giveEncoder(enc)
 		return nil, d.diskError("create", filepath.Join(d.path, tempPrefix+"*"), err)
 	}
+	crashpoint.Here(crashpoint.SnapshotCreated)
 	w := &Writer{dir: d, file: &countedFile{File: file}, enc: enc, hash: sha256.New()}
 	enc.Reset(w.file)
 	return w, nil
@@ -72,6 +75,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	}
 	// The encoder first: its goroutine compresses what it got while this one hashes.
 	n, err := w.enc.Write(p)
+	crashpoint.Here(crashpoint.SnapshotWriting)
 	w.hash.Write(p[:n])
 	w.size += int64(n)
 	if err != nil {
@@ -132,9 +136,11 @@ func (w *Writer) finish() (Info, error) {
 		return Info{}, w.dir.diskError("write", w.file.Name(), err)
 	}
 	w.giveEncoder()
+	crashpoint.Here(crashpoint.SnapshotWritten)
 	if err := w.file.Sync(); err != nil {
 		return Info{}, w.dir.diskError("sync", w.file.Name(), err)
 	}
+	crashpoint.Here(crashpoint.SnapshotSynced)
 	if err := w.file.Close(); err != nil {
 		return Info{}, w.dir.diskError("close", w.file.Name(), err)
 	}
@@ -155,11 +161,13 @@ func (d *Dir) publish(temp string, info Info) (Info, error) {
 	} else if err := d.fs.Rename(temp, path); err != nil {
 		return Info{}, d.diskError("rename", path, err)
 	}
+	crashpoint.Here(crashpoint.SnapshotNamed)
 	if err := d.fs.SyncDir(d.path); err != nil {
 		if !existed {
 			_ = d.remove(path)
 		}
 		return Info{}, d.diskError("sync the directory of", path, err)
 	}
+	crashpoint.Here(crashpoint.SnapshotDirSynced)
 	return info, nil
 }

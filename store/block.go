@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"vatworkerd/internal/crashpoint"
 )
 
 // Height gives the last committed height, 0 for a new database.
@@ -88,6 +90,14 @@ func (d *DB) Rollback() error {
 func (d *DB) Align(hostHeight int64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if err := d.align(hostHeight); err != nil {
+		return err
+	}
+	crashpoint.Here(crashpoint.StoreAlignDone)
+	return nil
+}
+
+func (d *DB) align(hostHeight int64) error {
 	if err := d.dropOpenBlock(); err != nil {
 		return err
 	}
@@ -123,6 +133,7 @@ func (d *DB) openBlock() error {
 		return err
 	}
 	d.inBlock = true
+	crashpoint.Here(crashpoint.StoreBlockBegun)
 	return nil
 }
 
@@ -141,9 +152,11 @@ func (d *DB) seal(op string, height int64) error {
 	if err := d.writeSeal(height); err != nil {
 		return d.loseBlock(err)
 	}
+	crashpoint.Here(crashpoint.StoreSealWritten)
 	if err := d.commitTransaction(); err != nil {
 		return d.loseBlock(err)
 	}
+	crashpoint.Here(crashpoint.StoreSealDurable)
 	d.inBlock = false
 	clear(d.local)
 	return nil
@@ -183,6 +196,7 @@ func (d *DB) finish(height int64) error {
 	if err := d.script("sync", "PRAGMA synchronous = NORMAL"); err != nil {
 		return err
 	}
+	crashpoint.Here(crashpoint.StoreFinishBegun)
 	err := d.inTransaction(d.dropUndo)
 	if fullErr := d.script("sync", "PRAGMA synchronous = FULL"); fullErr != nil {
 		d.broken = fullErr
@@ -192,6 +206,7 @@ func (d *DB) finish(height int64) error {
 		return err
 	}
 	d.height, d.prepared, d.settled = height, 0, d.activity
+	crashpoint.Here(crashpoint.StoreFinishDone)
 	d.checkpointIfLarge()
 	return nil
 }
@@ -206,9 +221,11 @@ func (d *DB) rollback() error {
 	if d.prepared == 0 {
 		return nil
 	}
+	crashpoint.Here(crashpoint.StoreUndoBegun)
 	if err := d.inTransaction(d.applyUndo); err != nil {
 		return err
 	}
+	crashpoint.Here(crashpoint.StoreUndoDurable)
 	return d.loadState()
 }
 
@@ -223,6 +240,7 @@ func (d *DB) dropOpenBlock() error {
 		if err := d.rollbackTransaction(); err != nil {
 			return err
 		}
+		crashpoint.Here(crashpoint.StoreRollbackOpen)
 	}
 	d.activity, d.lost = d.settledOrActivity(), nil
 	if len(d.local) == 0 {
@@ -316,7 +334,9 @@ func (d *DB) checkpointIfLarge() {
 		return
 	}
 	if err == nil {
+		crashpoint.Here(crashpoint.StoreCheckpoint)
 		_, err = d.rows("checkpoint", 1, "PRAGMA wal_checkpoint(TRUNCATE)")
+		crashpoint.Here(crashpoint.StoreCheckpointDone)
 	}
 	if err != nil && d.opts.Warn != nil {
 		d.opts.Warn(fmt.Errorf("cannot move the write-ahead log into the database: %w", err))

@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
+
+	"vatworkerd/internal/crashpoint"
 )
 
 // Crank is one crank of the open block. It belongs to one goroutine. Its first
@@ -181,6 +183,7 @@ func (c *Crank) Commit(hostDigest []byte) (activityHash string, err error) {
 	c.hash.record("host", string(hostDigest))
 	c.db.activity = nextActivityHash(c.db.activity, c.hash.sum())
 	c.db.endCrank()
+	crashpoint.Here(crashpoint.StoreCrankKept)
 	return c.db.activity, nil
 }
 
@@ -206,6 +209,7 @@ func (c *Crank) apply() ([]change, error) {
 			return nil, err
 		}
 	}
+	crashpoint.Here(crashpoint.StoreCrankWritten)
 	return changes, c.db.exec("release", "RELEASE crank")
 }
 

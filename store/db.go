@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"sync"
+
+	"vatworkerd/internal/crashpoint"
 )
 
 // Options say how a database is opened.
@@ -58,6 +60,7 @@ func Open(path string, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open database %s: %w", path, err)
 	}
+	crashpoint.Here(crashpoint.StoreOpenLocked)
 	d := &DB{path: path, opts: opts, lock: lock, stmts: map[string]*stmt{}, local: map[string]*string{}}
 	if err := d.open(); err != nil {
 		return nil, errors.Join(err, d.closeAll())
@@ -154,7 +157,9 @@ func (d *DB) Close() error {
 	if d.broken != nil {
 		return d.closeAll() // SQLite ends the transaction itself
 	}
-	return errors.Join(d.dropOpenBlock(), d.closeAll())
+	err := errors.Join(d.dropOpenBlock(), d.closeAll())
+	crashpoint.Here(crashpoint.StoreClosed)
+	return err
 }
 
 func (d *DB) closeAll() error {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"vatworkerd/internal/crashpoint"
 )
 
 // Local state is what this machine keeps for itself, such as which vats were
@@ -51,6 +53,7 @@ func (d *DB) setLocal(key string, value *string) error {
 		delete(d.local, key)
 		return fmt.Errorf("cannot set local key %q: %w", key, err)
 	}
+	crashpoint.Here(crashpoint.StoreLocalWritten)
 	clear(d.local)
 	return nil
 }

@@ -3,6 +3,8 @@ package store
 import (
 	"fmt"
 	"strings"
+
+	"vatworkerd/internal/crashpoint"
 )
 
 // applicationID marks our files ("vwkd"), so that no other SQLite database is
@@ -82,6 +84,7 @@ func (d *DB) migrate() error {
 	if err := d.script("migrate", mark); err != nil {
 		return d.giveUp(err)
 	}
+	crashpoint.Here(crashpoint.StoreOpenMigrated)
 	return d.commitTransaction()
 }
 
@@ -130,6 +133,7 @@ func (d *DB) setTriggers() error {
 			return d.giveUp(err)
 		}
 	}
+	crashpoint.Here(crashpoint.StoreOpenTriggers)
 	return d.commitTransaction()
 }
 

@@ -3,6 +3,8 @@ package store
 import (
 	"fmt"
 	"strings"
+
+	"vatworkerd/internal/crashpoint"
 )
 
 // The undo of a block is one row image per row it touched: what the row was
@@ -61,6 +63,7 @@ func (d *DB) applyUndo() error {
 			}
 		}
 	}
+	crashpoint.Here(crashpoint.StoreUndoApplied)
 	return d.dropUndo()
 }
 
@@ -69,7 +72,9 @@ func (d *DB) dropUndo() error {
 	if err := d.exec("undo", "DELETE FROM undo"); err != nil {
 		return err
 	}
-	return d.exec("undo", "DELETE FROM prepared")
+	err := d.exec("undo", "DELETE FROM prepared")
+	crashpoint.Here(crashpoint.StoreFinishDropped)
+	return err
 }
 
 // numbered gives "v0, v1, …".

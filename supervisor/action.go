@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/pipeproto"
 )
 
@@ -35,6 +36,7 @@ func (c *crank) act(a pipeproto.Action, payload []byte) error {
 	case err != nil:
 		return err
 	}
+	crashpoint.Here(crashpoint.SupervisorActed)
 	c.afterAction(a, rec)
 	return c.acted(pipeproto.Acted{VatID: rec.ID, Payload: payload, Incarnation: rec.Incarnation, Admin: rec.admin()})
 }
@@ -153,6 +155,7 @@ func (c *crank) actNow() error {
 // afterFailedAction is the crank after one that an action's failure undid: the
 // item is used up, the host hears why, the vat moves as the table says.
 func (s *Supervisor) afterFailedAction(vatID string, order itemOrder, failed *actionFailed) error {
+	crashpoint.Here(crashpoint.SupervisorActionFailed)
 	return s.runCrank(func(c *crank) error {
 		if _, err := c.take(vatID, order); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/pipeproto"
 	"vatworkerd/snapshots"
 	"vatworkerd/transcripts"
@@ -73,6 +74,7 @@ func (s *Supervisor) cleanUpOnce(budget int64) (int64, error) {
 			return err
 		}
 		used = n
+		crashpoint.Here(crashpoint.SupervisorCleaned)
 		if finished {
 			c.tx.Delete(key)
 			used++

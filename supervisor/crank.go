@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/pipeproto"
 	"vatworkerd/store"
 )
@@ -75,6 +76,7 @@ func (s *Supervisor) tryCrank(body func(*crank) error) error {
 		return fmt.Errorf("cannot begin a crank: %w", err)
 	}
 	c := &crank{s: s, tx: tx, started: map[string]*worker{}}
+	crashpoint.Here(crashpoint.SupervisorCrankBegun)
 	if err := body(c); err != nil {
 		return errors.Join(err, c.abort())
 	}
@@ -95,13 +97,16 @@ func (c *crank) commit() error {
 	if err := errors.Join(c.failed, c.saveCounts()); err != nil {
 		return errors.Join(err, c.abort())
 	}
+	crashpoint.Here(crashpoint.SupervisorCrankEnding)
 	if _, err := c.tx.Commit(c.digest); err != nil {
 		c.discardWorkers()
 		return c.s.spoil(fmt.Errorf("cannot commit a crank: %w", err))
 	}
+	crashpoint.Here(crashpoint.SupervisorCrankKept)
 	for _, effect := range c.onCommit {
 		effect()
 	}
+	crashpoint.Here(crashpoint.SupervisorCrankEffects)
 	return nil
 }
 
@@ -129,6 +134,7 @@ func (c *crank) abort() error {
 		return nil
 	}
 	c.unitOpen = false
+	crashpoint.Here(crashpoint.SupervisorCrankUndone)
 	return c.s.call(pipeproto.ReqCrankAbort, pipeproto.Empty{}, &pipeproto.Empty{})
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/pipeproto"
 	"vatworkerd/transcripts"
 	"vatworkerd/xsnap"
@@ -44,6 +45,7 @@ func (c *crank) deliver(rec *record, delivery json.RawMessage) (ranDelivery, err
 func (c *crank) deliverTo(w *worker, rec *record, delivery json.RawMessage) (ranDelivery, error) {
 	calls := &syscalls{c: c, rec: rec}
 	result, err := w.process.Deliver(delivery, calls)
+	crashpoint.Here(crashpoint.SupervisorDelivered)
 	if calls.failed != nil {
 		return ranDelivery{}, calls.failed
 	}
@@ -107,6 +109,7 @@ func (c *crank) decide(rec *record, run ranDelivery, guess bool) (pipeproto.Verd
 	if err := c.ask(pipeproto.ReqDelivered, req, &verdict); err != nil {
 		return verdict, err
 	}
+	crashpoint.Here(crashpoint.SupervisorJudged)
 	c.unitOpen = false
 	c.digest = append(c.digest, verdict.Digest...)
 	return verdict, c.s.keepAhead(req.Next, order, verdict.Next)
@@ -132,6 +135,7 @@ func (c *crank) record(rec *record, run ranDelivery) error {
 	if _, err := transcripts.Append(c.tx, rec.ID, run.entry.Encode()); err != nil {
 		return err
 	}
+	crashpoint.Here(crashpoint.SupervisorRecorded)
 	u, err := c.usage(rec.ID)
 	if err != nil {
 		return err

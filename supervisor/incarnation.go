@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/pipeproto"
 	"vatworkerd/snapshots"
 	"vatworkerd/transcripts"
@@ -22,11 +23,13 @@ func (c *crank) startIncarnation(rec *record, ch change) error {
 	if err != nil {
 		return err
 	}
+	crashpoint.Here(crashpoint.SupervisorStartTold)
 	w, err := c.s.launchFresh(rec, c.s.image)
 	if err != nil {
 		return startProblem(rec.ID, err)
 	}
 	c.started[rec.ID] = w
+	crashpoint.Here(crashpoint.SupervisorStartReady)
 	if err := c.sampleImage(rec); err != nil {
 		return err
 	}
@@ -48,6 +51,7 @@ func (c *crank) startIncarnation(rec *record, ch change) error {
 	if err := c.record(rec, run); err != nil {
 		return err
 	}
+	crashpoint.Here(crashpoint.SupervisorStarted)
 	rec.LastError = ""
 	if !rec.state().holds() {
 		if err := c.wake(rec.ID); err != nil {
@@ -99,6 +103,7 @@ func (c *crank) endIncarnation(rec *record, ch change) error {
 	if err := c.ask(pipeproto.ReqEndIncarnation, req, &pipeproto.Empty{}); err != nil {
 		return err
 	}
+	crashpoint.Here(crashpoint.SupervisorEndTold)
 	if _, err := transcripts.Append(c.tx, rec.ID, transcripts.ShutdownWorker().Encode()); err != nil {
 		return err
 	}
@@ -106,6 +111,7 @@ func (c *crank) endIncarnation(rec *record, ch change) error {
 	if err != nil {
 		return err
 	}
+	crashpoint.Here(crashpoint.SupervisorEnded)
 	if err := c.dropSnapshot(rec.ID); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/pipeproto"
 	"vatworkerd/snapshots"
 	"vatworkerd/transcripts"
@@ -23,12 +24,14 @@ func (s *Supervisor) online(r transcripts.Reader, rec *record) (*worker, error) 
 	if err != nil {
 		return nil, err
 	}
+	crashpoint.Here(crashpoint.SupervisorPageIn)
 	s.pool.makeRoom(1)
 	w, report, err := s.revive(r, rec, image)
 	if err != nil {
 		return nil, err
 	}
 	s.pool.adopt(rec.ID, w)
+	crashpoint.Here(crashpoint.SupervisorPagedIn)
 	s.emit(pipeproto.VatEvent{
 		Kind: pipeproto.VatPagedIn, VatID: rec.ID, Name: rec.Name, Hash: report.snapshot,
 		Micros: time.Since(began).Microseconds(), Deliveries: report.deliveries,
@@ -74,6 +77,7 @@ func (s *Supervisor) revive(r transcripts.Reader, rec *record, image xsnap.Image
 	if err != nil {
 		return nil, revived{}, lostUnlessLocal(rec.ID, err)
 	}
+	crashpoint.Here(crashpoint.SupervisorHeapLoaded)
 	report := revived{snapshot: row.Hash}
 	if err := s.replayItems(r, rec, image, &w, span.StartPos, span.EndPos, &report, nil); err != nil {
 		s.reaper.end(w)
@@ -199,6 +203,7 @@ func (s *Supervisor) replayItems(r transcripts.Reader, rec *record, image xsnap.
 func (s *Supervisor) replayOne(rec *record, w *worker, position int64, entry transcripts.Entry) error {
 	replayer := transcripts.NewReplayer(rec.ID, position, entry)
 	result, err := w.process.Deliver(entry.Delivery, replayHandler{replayer: replayer})
+	crashpoint.Here(crashpoint.SupervisorReplayed)
 	if err != nil {
 		return lostUnlessLocal(rec.ID, err)
 	}

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"container/list"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/pipeproto"
 )
 
@@ -81,6 +82,7 @@ func (p *pool) evict(vatID, why string) {
 func (p *pool) remove(elem *list.Element, why string) {
 	w := p.forget(elem)
 	p.reaper.end(w)
+	crashpoint.Here(crashpoint.SupervisorPageOut)
 	p.onOut(w, why)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/pipeproto"
 )
 
@@ -44,9 +45,11 @@ func (c *crank) catchUp(rec *record, epoch int64) error {
 	next := c.s.table[evRestart][from].next
 	// restart-all has counted every live vat as suspended already.
 	c.tally().Suspended -= suspendedBy(from, next)
-	return c.apply(rec, evRestart, change{
+	err := c.apply(rec, evRestart, change{
 		reason: "restart-all", endReason: pipeproto.ReasonRestarted, message: "restart-all",
 	})
+	crashpoint.Here(crashpoint.SupervisorSettled)
+	return err
 }
 
 // suspendedBy is how much a transition adds to the count of suspended vats.
@@ -98,6 +101,7 @@ func (s *Supervisor) restartAll(req pipeproto.RestartAll) (pipeproto.RestartAllR
 	if err != nil || !reply.Applied {
 		return reply, err
 	}
+	crashpoint.Here(crashpoint.SupervisorRestarted)
 	reply.Unsuspended, err = s.startImmediateSet()
 	return reply, err
 }
@@ -136,5 +140,6 @@ func (s *Supervisor) startImmediate(rec *record) error {
 	if err != nil {
 		return err
 	}
+	crashpoint.Here(crashpoint.SupervisorRestartedOne)
 	return s.maybeSnapshot(rec.ID)
 }

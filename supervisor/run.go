@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/pipeproto"
 )
 
@@ -85,6 +86,7 @@ func (s *Supervisor) step() (ran bool, err error) {
 // fails is left deliberately suspended and its items held; that is its own
 // affair and not the run's.
 func (s *Supervisor) startOnDemand(vatID string) error {
+	crashpoint.Here(crashpoint.SupervisorDemand)
 	err := s.unsuspend(vatID, "delivery")
 	var failed *startError
 	if errors.As(err, &failed) {
@@ -177,10 +179,12 @@ func (c *crank) itemCrank(vatID string, order itemOrder) error {
 	if err != nil || item.Start {
 		return err // a start item has done its work once the vat runs
 	}
+	crashpoint.Here(crashpoint.SupervisorTurnTaken)
 	reply, err := c.turnOf(vatID, order, item)
 	if err != nil {
 		return err
 	}
+	crashpoint.Here(crashpoint.SupervisorTurnAnswered)
 	if reply.Drop {
 		return c.drop(reply)
 	}
@@ -243,6 +247,7 @@ func (c *crank) then(rec *record, verdict pipeproto.Verdict) error {
 // afterUndo is the crank after one that was undone: use the item up if the
 // host said so, and move the vat.
 func (s *Supervisor) afterUndo(vatID string, order itemOrder, undo *undone) error {
+	crashpoint.Here(crashpoint.SupervisorAfterUndo)
 	verdict := undo.verdict
 	if verdict.Consume || len(verdict.Enqueue) > 0 {
 		err := s.runCrank(func(c *crank) error {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/pipeproto"
 	"vatworkerd/snapshots"
 	"vatworkerd/store"
@@ -151,7 +152,9 @@ func (s *Supervisor) addBundle(req pipeproto.AddBundle) error {
 }
 
 func (s *Supervisor) enqueue(req pipeproto.Enqueue) error {
-	return s.runCrank(func(c *crank) error { return c.enqueue(req.Items) })
+	err := s.runCrank(func(c *crank) error { return c.enqueue(req.Items) })
+	crashpoint.Here(crashpoint.SupervisorEnqueued)
+	return err
 }
 
 // commitBlock finishes a prepared block; what it left unused may now go.
@@ -159,9 +162,11 @@ func (s *Supervisor) commitBlock(req pipeproto.Height) error {
 	if err := s.db.Commit(req.Height); err != nil {
 		return err
 	}
+	crashpoint.Here(crashpoint.SupervisorCommitted)
 	if err := s.removeDropped(); err != nil {
 		s.warn("cannot remove snapshots that are no longer used: %v", err)
 	}
+	crashpoint.Here(crashpoint.SupervisorTidied)
 	return nil
 }
 
@@ -170,6 +175,7 @@ func (s *Supervisor) rollback(pipeproto.Empty) error {
 	for s.pool.size() > 0 {
 		s.pool.discard(s.pool.last())
 	}
+	crashpoint.Here(crashpoint.SupervisorRollback)
 	if err := s.db.Rollback(); err != nil {
 		return err
 	}

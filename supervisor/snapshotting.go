@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/pipeproto"
 	"vatworkerd/snapshots"
 	"vatworkerd/transcripts"
@@ -68,6 +69,7 @@ func (c *crank) snapshot(rec *record) (pipeproto.SnapshotInfo, error) {
 	if err := c.bringOutYourDead(rec); err != nil {
 		return pipeproto.SnapshotInfo{}, err
 	}
+	crashpoint.Here(crashpoint.SupervisorBuried)
 	span, ok, err := transcripts.Current(c.tx, rec.ID)
 	if err != nil || !ok {
 		return pipeproto.SnapshotInfo{}, errors.Join(err, fmt.Errorf("cannot snapshot %s: it has no transcript", rec.ID))
@@ -82,9 +84,11 @@ func (c *crank) snapshot(rec *record) (pipeproto.SnapshotInfo, error) {
 		return pipeproto.SnapshotInfo{}, err
 	}
 	c.started[rec.ID] = next
+	crashpoint.Here(crashpoint.SupervisorHeapStored)
 	if err := c.recordSnapshot(rec, span.EndPos, info); err != nil {
 		return pipeproto.SnapshotInfo{}, err
 	}
+	crashpoint.Here(crashpoint.SupervisorSnapshotted)
 	c.after(func() { c.s.pool.adopt(rec.ID, next) })
 	if rec.state() == paused {
 		c.after(func() { c.s.evict(rec.ID, "paused") })
@@ -138,9 +142,11 @@ func (s *Supervisor) saveHeap(rec *record, image xsnap.Image, w *worker) (snapsh
 		ready <- launched{next, err}
 	}()
 	_ = w.process.Unpin() // it writes while this side hashes and compresses; it is at its end
+	crashpoint.Here(crashpoint.SupervisorHeapBegun)
 	size, err := w.process.Snapshot(&heapTee{file: file, worker: feed})
 	_ = feed.CloseWithError(err) // nil ends the stream
 	next := <-ready
+	crashpoint.Here(crashpoint.SupervisorHeapStreamed)
 	if err != nil {
 		file.Abort()
 		if next.w != nil {

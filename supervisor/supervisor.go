@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/pipeproto"
 	"vatworkerd/snapshots"
 	"vatworkerd/store"
@@ -122,6 +123,7 @@ func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
 	if err := s.db.Align(hostHeight); err != nil {
 		return err
 	}
+	crashpoint.Here(crashpoint.SupervisorAligned)
 	if s.snapshots, err = snapshots.OpenDir(filepath.Join(opts.Dir, snapshotDir)); err != nil {
 		return err
 	}
@@ -137,7 +139,9 @@ func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
 	if err := s.sweepOrphans(); err != nil {
 		return err
 	}
-	return s.rememberImage(s.image)
+	err = s.rememberImage(s.image)
+	crashpoint.Here(crashpoint.SupervisorOpened)
+	return err
 }
 
 // keyStoreID is where the store's name is kept, locally.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/pipeproto"
 )
 
@@ -107,6 +108,7 @@ func (s *Supervisor) unsuspend(vatID, reason string) error {
 	if !errors.As(err, &failed) {
 		return err
 	}
+	crashpoint.Here(crashpoint.SupervisorStartFailed)
 	fail := change{reason: "startVat failed", problem: failed.problem}
 	if err := s.transition(vatID, evStartFailed, fail, pipeproto.VatSuspended); err != nil {
 		return err
@@ -122,6 +124,7 @@ func (s *Supervisor) upgrade(up pipeproto.Upgrade) error {
 	if problem == "" {
 		return err
 	}
+	crashpoint.Here(crashpoint.SupervisorUpgradeLost)
 	fail := change{reason: "upgrade failed", problem: problem}
 	if err := s.transition(up.Admin.VatID, evUpgradeFailed, fail, pipeproto.VatUpgradeFailed); err != nil {
 		return err

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"vatworkerd/internal/crashpoint"
 )
 
 // BaseCache keeps base snapshots: the heap after an image's lockdown and
@@ -132,10 +134,12 @@ func (c *BaseCache) build(image Image) (f *os.File, err error) {
 	if err := tmp.Sync(); err != nil {
 		return nil, err
 	}
+	crashpoint.Here(crashpoint.BaseWritten)
 	path := filepath.Join(c.dir, "base-"+image.ID()+"-"+hash+".xss")
 	if err := os.Rename(tmp.Name(), path); err != nil {
 		return nil, err
 	}
+	crashpoint.Here(crashpoint.BaseNamed)
 	if f, err = c.verify(path); err == nil && f == nil {
 		err = fmt.Errorf("%s does not hold what was written to it", path)
 	}

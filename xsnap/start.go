@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"vatworkerd/internal/crashpoint"
 )
 
 // DefaultMeterLimit is the JavaScript system's limit per crank, in computrons.
@@ -98,6 +100,7 @@ func (s *Spawner) start(eng Engine, o StartOptions) (*Worker, error) {
 		return nil, err
 	}
 	w := newWorker(s, started, p, o)
+	crashpoint.Here(crashpoint.WorkerForked)
 	if err := w.applyLimits(o, started.limited); err != nil {
 		w.Kill()
 		w.Close()

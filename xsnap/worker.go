@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"vatworkerd/internal/crashpoint"
 )
 
 // Worker is one xsnap process.
@@ -65,6 +67,7 @@ func (w *Worker) Ready() error {
 		return w.fail(&LoadError{Name: w.name, Err: err})
 	}
 	w.loading, w.load = false, nil
+	crashpoint.Here(crashpoint.WorkerReady)
 	return nil
 }
 
