@@ -51,9 +51,3 @@ func bundle(r Reader, id string) ([]byte, bool, error) {
 	}
 	return row.Blob(0), true, nil
 }
-
-// Reader is what DB and Crank have in common: queries on the SQL tables.
-type Reader interface {
-	Query(query string, args ...any) ([]Row, error)
-	QueryRow(query string, args ...any) (row Row, ok bool, err error)
-}

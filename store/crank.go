@@ -37,7 +37,7 @@ func (c *Crank) load(key string) (entry, error) {
 	if e, ok := c.kv.base[key]; ok {
 		return e, nil
 	}
-	value, exists, err := c.db.kvGet(key)
+	value, exists, err := kvGet(c.db, key)
 	if err != nil {
 		return entry{}, err
 	}
@@ -86,12 +86,12 @@ func (c *Crank) NextKey(prior, prefix string) (key string, ok bool) {
 	}
 	c.db.mu.Lock()
 	defer c.db.mu.Unlock()
-	stored, found, err := c.db.kvNext(prior, prefix)
+	stored, found, err := kvNext(c.db, prior, prefix)
 	for found && err == nil {
 		if e, changed := c.kv.changed[stored]; !changed || e.exists {
 			break
 		}
-		stored, found, err = c.db.kvNext(stored, prefix)
+		stored, found, err = kvNext(c.db, stored, prefix)
 	}
 	if err != nil {
 		c.err = err

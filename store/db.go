@@ -1,7 +1,6 @@
 package store
 
 import (
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
@@ -36,7 +35,6 @@ type DB struct {
 
 	mu       sync.Mutex // guards everything below, and the connection
 	conn     *conn
-	stmts    map[string]*stmt
 	lock     *os.File
 	height   int64  // last committed
 	prepared int64  // prepared and not committed, 0 if none
@@ -61,7 +59,7 @@ func Open(path string, opts Options) (*DB, error) {
 		return nil, fmt.Errorf("cannot open database %s: %w", path, err)
 	}
 	crashpoint.Here(crashpoint.StoreOpenLocked)
-	d := &DB{path: path, opts: opts, lock: lock, stmts: map[string]*stmt{}, local: map[string]*string{}}
+	d := &DB{path: path, opts: opts, lock: lock, local: map[string]*string{}}
 	if err := d.open(); err != nil {
 		return nil, errors.Join(err, d.closeAll())
 	}
@@ -77,12 +75,12 @@ func (d *DB) open() error {
 	if err := f.Close(); err != nil {
 		return typedError("open", d.path, err)
 	}
-	d.conn, err = openConn(d.path)
+	d.conn, err = openConn(d.path, "")
 	if err != nil {
 		return typedError("open", d.path, err)
 	}
 	// Before the first write, so that a file that is refused stays as it is.
-	if _, err := d.schemaVersion(); err != nil {
+	if _, err := schemaVersion(d, d.path); err != nil {
 		return err
 	}
 	if err := d.setPragmas(); err != nil {
@@ -115,34 +113,14 @@ PRAGMA temp_store = MEMORY;
 PRAGMA cache_size = -32768;`)
 }
 
-// storedHeights reads the height of the prepared block, 0 if there is none, and
-// the one in meta.
-func (d *DB) storedHeights() (prepared, height int64, err error) {
-	if prepared, err = d.number("SELECT coalesce(max(height), 0) FROM prepared"); err != nil {
-		return 0, 0, err
-	}
-	height, err = d.number("SELECT coalesce((SELECT value FROM meta WHERE key = 'height'), 0)")
-	return prepared, height, err
-}
-
 // loadState reads where the file stands.
 func (d *DB) loadState() error {
-	prepared, height, err := d.storedHeights()
+	at, err := readStanding(d)
 	if err != nil {
 		return err
 	}
-	rows, err := d.rows("query", 1, "SELECT value FROM meta WHERE key = 'activityHash'")
-	if err != nil {
-		return err
-	}
-	d.activity = ""
-	if len(rows) == 1 {
-		d.activity = rows[0].Text(0)
-	}
-	d.settled, d.prepared, d.height = d.activity, prepared, height
-	if prepared != 0 {
-		d.height = prepared - 1
-	}
+	d.activity, d.settled = at.activity, at.activity
+	d.prepared, d.height = at.prepared, at.committed()
 	return nil
 }
 
@@ -164,10 +142,6 @@ func (d *DB) Close() error {
 
 func (d *DB) closeAll() error {
 	var errs []error
-	for _, s := range d.stmts {
-		errs = append(errs, s.close())
-	}
-	d.stmts = nil
 	if d.conn != nil {
 		errs = append(errs, d.conn.close())
 		d.conn = nil
@@ -218,20 +192,6 @@ func (d *DB) script(op, sql string) error {
 	return nil
 }
 
-// statement gives the prepared statement of a query. Queries are constants of
-// the program, so there are few of them and none is ever dropped.
-func (d *DB) statement(query string) (*stmt, error) {
-	if s, ok := d.stmts[query]; ok {
-		return s, nil
-	}
-	s, err := d.conn.prepare(query)
-	if err != nil {
-		return nil, err
-	}
-	d.stmts[query] = s
-	return s, nil
-}
-
 func (d *DB) exec(op, query string, args ...any) error {
 	_, err := d.execCount(op, query, args)
 	return err
@@ -241,15 +201,7 @@ func (d *DB) execCount(op, query string, args []any) (int64, error) {
 	if err := d.fault(op); err != nil {
 		return 0, err
 	}
-	s, err := d.statement(query)
-	if err != nil {
-		return 0, typedError(op, d.path, err)
-	}
-	values, err := driverValues(args)
-	if err != nil {
-		return 0, err
-	}
-	n, err := s.run(values)
+	n, err := d.conn.run(query, args)
 	if err != nil {
 		return 0, typedError(op, d.path, err)
 	}
@@ -261,49 +213,11 @@ func (d *DB) rows(op string, most int, query string, args ...any) ([]Row, error)
 	if err := d.fault(op); err != nil {
 		return nil, err
 	}
-	s, err := d.statement(query)
-	if err != nil {
-		return nil, typedError(op, d.path, err)
-	}
-	values, err := driverValues(args)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := s.rows(values, most)
+	rows, err := d.conn.rows(most, query, args)
 	if err != nil {
 		return nil, typedError(op, d.path, err)
 	}
 	return rows, nil
 }
 
-func (d *DB) number(query string) (int64, error) {
-	rows, err := d.rows("query", 1, query)
-	if err != nil {
-		return 0, err
-	}
-	if len(rows) != 1 {
-		return 0, fmt.Errorf("cannot read a number from database %s: %q gave no row", d.path, query)
-	}
-	return rows[0].Int64(0), nil
-}
-
-// driverValues lets the callers pass the usual Go types.
-func driverValues(args []any) ([]driver.Value, error) {
-	values := make([]driver.Value, len(args))
-	for i, a := range args {
-		switch v := a.(type) {
-		case nil, string, int64, []byte:
-			values[i] = v
-		case int:
-			values[i] = int64(v)
-		case bool:
-			values[i] = int64(0)
-			if v {
-				values[i] = int64(1)
-			}
-		default:
-			return nil, fmt.Errorf("cannot bind argument %d of type %T: use string, []byte, int, int64, bool or nil", i, a)
-		}
-	}
-	return values, nil
-}
+func (d *DB) number(query string) (int64, error) { return number(d, query) }

@@ -14,7 +14,12 @@ import (
 // one connection, prepared statements that live as long as it, no goroutines.
 
 // conn is one connection. It is not safe for concurrent use.
-type conn struct{ c *sqlite3.SQLiteConn }
+type conn struct {
+	c *sqlite3.SQLiteConn
+	// statements are those that were prepared. Queries are constants of the
+	// program, so there are few of them and none is ever dropped.
+	statements map[string]*stmt
+}
 
 // stmt is a prepared statement of a conn.
 type stmt struct {
@@ -23,11 +28,11 @@ type stmt struct {
 	columns int
 }
 
-// openConn opens or creates the file. Whether it is a database at all is found
-// out by the first statement.
-func openConn(path string) (*conn, error) {
+// openConn opens or creates the file, or with more options of a URI does what
+// they say. Whether it is a database at all is found out by the first statement.
+func openConn(path, options string) (*conn, error) {
 	// A URI, so that no character of the path is taken for an option.
-	dsn := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: "_mutex=no&_busy_timeout=1000"}
+	dsn := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: "_mutex=no&_busy_timeout=1000" + options}
 	c, err := (&sqlite3.SQLiteDriver{}).Open(dsn.String())
 	if err != nil {
 		return nil, err
@@ -36,13 +41,26 @@ func openConn(path string) (*conn, error) {
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("unexpected connection type %T", c), c.Close())
 	}
-	return &conn{sc}, nil
+	return &conn{c: sc, statements: map[string]*stmt{}}, nil
 }
 
 // script runs any number of statements that take no arguments and give no rows.
 func (c *conn) script(sql string) error {
 	_, err := c.c.Exec(sql, nil)
 	return err
+}
+
+// statement gives the prepared statement of a query.
+func (c *conn) statement(sql string) (*stmt, error) {
+	if s, ok := c.statements[sql]; ok {
+		return s, nil
+	}
+	s, err := c.prepare(sql)
+	if err != nil {
+		return nil, err
+	}
+	c.statements[sql] = s
+	return s, nil
 }
 
 func (c *conn) prepare(sql string) (*stmt, error) {
@@ -60,7 +78,70 @@ func (c *conn) prepare(sql string) (*stmt, error) {
 // inTransaction tells what SQLite thinks: some errors end a transaction.
 func (c *conn) inTransaction() bool { return !c.c.AutoCommit() }
 
-func (c *conn) close() error { return c.c.Close() }
+func (c *conn) close() error {
+	var errs []error
+	for _, s := range c.statements {
+		errs = append(errs, s.close())
+	}
+	return errors.Join(append(errs, c.c.Close())...)
+}
+
+// rows runs a query and gives at most `most` rows, all of them if it is negative.
+func (c *conn) rows(most int, query string, args []any) ([]Row, error) {
+	s, err := c.statement(query)
+	if err != nil {
+		return nil, err
+	}
+	values, err := driverValues(args)
+	if err != nil {
+		return nil, err
+	}
+	return s.rows(values, most)
+}
+
+// run executes a statement for its effect and gives the number of rows it changed.
+func (c *conn) run(query string, args []any) (int64, error) {
+	s, err := c.statement(query)
+	if err != nil {
+		return 0, err
+	}
+	values, err := driverValues(args)
+	if err != nil {
+		return 0, err
+	}
+	return s.run(values)
+}
+
+// driverValues lets the callers pass the usual Go types.
+func driverValues(args []any) ([]driver.Value, error) {
+	values := make([]driver.Value, len(args))
+	for i, a := range args {
+		switch v := a.(type) {
+		case nil, string, int64, []byte:
+			values[i] = v
+		case int:
+			values[i] = int64(v)
+		case bool:
+			values[i] = int64(0)
+			if v {
+				values[i] = int64(1)
+			}
+		default:
+			return nil, &bindError{at: i, value: a}
+		}
+	}
+	return values, nil
+}
+
+// bindError is a fault of the caller's, not of the disk's.
+type bindError struct {
+	at    int
+	value any
+}
+
+func (e *bindError) Error() string {
+	return fmt.Sprintf("argument %d is of type %T: use string, []byte, int, int64, bool or nil", e.at, e.value)
+}
 
 // run executes a statement for its effect and gives the number of rows it changed.
 func (s *stmt) run(args []driver.Value) (int64, error) {
@@ -103,9 +184,14 @@ const (
 	classFull
 	classIO
 	classCorrupt
+	classNoDatabase
 )
 
 func classOf(err error) errorClass {
+	var bind *bindError
+	if errors.As(err, &bind) {
+		return classOther
+	}
 	var se sqlite3.Error
 	if !errors.As(err, &se) {
 		return classIO
@@ -113,8 +199,10 @@ func classOf(err error) errorClass {
 	switch se.Code {
 	case sqlite3.ErrFull:
 		return classFull
-	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB:
+	case sqlite3.ErrCorrupt:
 		return classCorrupt
+	case sqlite3.ErrNotADB:
+		return classNoDatabase
 	case sqlite3.ErrIoErr, sqlite3.ErrCantOpen, sqlite3.ErrReadonly, sqlite3.ErrNomem,
 		sqlite3.ErrPerm, sqlite3.ErrProtocol, sqlite3.ErrBusy, sqlite3.ErrLocked:
 		return classIO

@@ -61,11 +61,20 @@ func (e *ForeignFileError) Error() string {
 	return fmt.Sprintf("cannot open %s: it is a SQLite database of another program; name another path, nothing was changed", e.Path)
 }
 
+// EmptyError says that a database was made and never filled: whoever opened it
+// first did not come to the end.
+type EmptyError struct{ Path string }
+
+func (e *EmptyError) Error() string {
+	return fmt.Sprintf("database %s holds nothing yet", e.Path)
+}
+
 // CorruptError says that the database file is damaged. Nothing in it can be
 // trusted, so every later operation fails too.
 type CorruptError struct {
-	Path string
-	Err  error
+	Path       string
+	NoDatabase bool // it is not even a SQLite file
+	Err        error
 }
 
 func (e *CorruptError) Error() string {
@@ -119,8 +128,8 @@ func typedError(op, path string, err error) error {
 		return &IOError{Op: op, Path: path, Err: errors.Join(ErrDiskFull, err)}
 	case classIO:
 		return &IOError{Op: op, Path: path, Err: err}
-	case classCorrupt:
-		return &CorruptError{Path: path, Err: err}
+	case classCorrupt, classNoDatabase:
+		return &CorruptError{Path: path, NoDatabase: class == classNoDatabase, Err: err}
 	default:
 		return fmt.Errorf("cannot %s in database %s: %w", op, path, err)
 	}
@@ -147,6 +156,9 @@ func (e *NewerSchemaError) ErrorCode() string { return "refused" }
 
 // ErrorCode gives "bad-request".
 func (e *ForeignFileError) ErrorCode() string { return "bad-request" }
+
+// ErrorCode gives "refused".
+func (e *EmptyError) ErrorCode() string { return "refused" }
 
 // ErrorCode gives "corrupt".
 func (e *CorruptError) ErrorCode() string { return "corrupt" }

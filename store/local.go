@@ -26,11 +26,7 @@ func (d *DB) LocalGet(key string) (value string, ok bool, err error) {
 		}
 		return *v, true, nil
 	}
-	rows, err := d.rows("query", 1, "SELECT value FROM local WHERE key = ?", key)
-	if err != nil || len(rows) == 0 {
-		return "", false, err
-	}
-	return rows[0].Text(0), true, nil
+	return storedLocal(d, key)
 }
 
 // LocalSet sets a local value.

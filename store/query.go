@@ -69,7 +69,7 @@ func (d *DB) Get(key string) (value string, ok bool, err error) {
 	if err := d.readable(); err != nil {
 		return "", false, err
 	}
-	return d.kvGet(key)
+	return kvGet(d, key)
 }
 
 // NextKey gives the least key above prior that starts with prefix, in bytewise
@@ -80,46 +80,5 @@ func (d *DB) NextKey(prior, prefix string) (key string, ok bool, err error) {
 	if err := d.readable(); err != nil {
 		return "", false, err
 	}
-	return d.kvNext(prior, prefix)
-}
-
-func (d *DB) kvGet(key string) (string, bool, error) {
-	rows, err := d.rows("query", 1, "SELECT value FROM kv WHERE key = ?", key)
-	if err != nil || len(rows) == 0 {
-		return "", false, err
-	}
-	return rows[0].Text(0), true, nil
-}
-
-func (d *DB) kvNext(prior, prefix string) (string, bool, error) {
-	query := "SELECT key FROM kv WHERE key > ? AND key < ? ORDER BY key LIMIT 1"
-	from := prior
-	if prior < prefix {
-		query = "SELECT key FROM kv WHERE key >= ? AND key < ? ORDER BY key LIMIT 1"
-		from = prefix
-	}
-	args := []any{from}
-	if end := prefixEnd(prefix); end != "" {
-		args = append(args, end)
-	} else {
-		query = "SELECT key FROM kv WHERE key > ? ORDER BY key LIMIT 1"
-		if prior < prefix {
-			query = "SELECT key FROM kv WHERE key >= ? ORDER BY key LIMIT 1"
-		}
-	}
-	rows, err := d.rows("query", 1, query, args...)
-	if err != nil || len(rows) == 0 {
-		return "", false, err
-	}
-	return rows[0].Text(0), true, nil
-}
-
-// prefixEnd gives the least string above all that start with prefix, "" if none.
-func prefixEnd(prefix string) string {
-	for i := len(prefix) - 1; i >= 0; i-- {
-		if prefix[i] != 0xff {
-			return prefix[:i] + string([]byte{prefix[i] + 1})
-		}
-	}
-	return ""
+	return kvNext(d, prior, prefix)
 }

@@ -65,7 +65,7 @@ func ownTables() []string { return []string{"local", "prepared", "undo"} }
 
 // migrate brings the file to the present schema, in one transaction.
 func (d *DB) migrate() error {
-	found, err := d.schemaVersion()
+	found, err := schemaVersion(d, d.path)
 	if err != nil {
 		return err
 	}
@@ -88,25 +88,26 @@ func (d *DB) migrate() error {
 	return d.commitTransaction()
 }
 
-// schemaVersion reads the version of the file and refuses what is not ours.
-func (d *DB) schemaVersion() (int, error) {
-	found, err := d.number("PRAGMA user_version")
+// schemaVersion reads the version of the file and refuses what is not ours. A
+// new file has version 0.
+func schemaVersion(a asker, path string) (int, error) {
+	found, err := number(a, "PRAGMA user_version")
 	if err != nil {
 		return 0, err
 	}
-	app, err := d.number("PRAGMA application_id")
+	app, err := number(a, "PRAGMA application_id")
 	if err != nil {
 		return 0, err
 	}
-	tables, err := d.number("SELECT count(*) FROM sqlite_master")
+	tables, err := number(a, "SELECT count(*) FROM sqlite_master")
 	if err != nil {
 		return 0, err
 	}
 	if app != applicationID && (tables != 0 || found != 0 || app != 0) {
-		return 0, &ForeignFileError{Path: d.path}
+		return 0, &ForeignFileError{Path: path}
 	}
 	if int(found) > len(migrations) {
-		return 0, &NewerSchemaError{Path: d.path, Found: int(found), Supports: len(migrations)}
+		return 0, &NewerSchemaError{Path: path, Found: int(found), Supports: len(migrations)}
 	}
 	return int(found), nil
 }

@@ -13,6 +13,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"vatworkerd/store"
 )
 
 // Bundle IDs (bundleStore.js): b0-SHA256 is a bundle stored as JSON text,
@@ -68,7 +70,7 @@ func bundleJSON(id string, data []byte) []byte {
 }
 
 // checkBundle gives all that is wrong with a bundle's content.
-func checkBundle(id string, data []byte, stored bool) []Problem {
+func checkBundle(id string, data []byte, stored bool) []store.Problem {
 	c := bundleCheck{id: id}
 	switch {
 	case !stored:
@@ -85,12 +87,12 @@ func checkBundle(id string, data []byte, stored bool) []Problem {
 
 type bundleCheck struct {
 	id       string
-	problems []Problem
+	problems []store.Problem
 	left     int64 // bytes that the archive's files may still inflate to
 }
 
 func (c *bundleCheck) wrong(what, expected, got string) {
-	c.problems = append(c.problems, Problem{Kind: KindBundle, Place: "bundle." + c.id, What: what, Expected: expected, Got: got})
+	c.problems = append(c.problems, store.Problem{Kind: store.KindBundle, Place: "bundle." + c.id, What: what, Expected: expected, Got: got})
 }
 
 func (c *bundleCheck) json(data []byte) {

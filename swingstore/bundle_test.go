@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"vatworkerd/internal/testrig"
+	"vatworkerd/store"
 )
 
 // realArchive gives a bundle made by @endo/bundle-source: its file's JSON, its
@@ -113,7 +114,7 @@ func TestCheckBundle(t *testing.T) {
 				t.Fatalf("got %v, want %v", got, c.want)
 			}
 			for i, p := range got {
-				if !strings.HasPrefix(p.What, c.want[i]) || p.Place != "bundle."+c.id || p.Kind != KindBundle {
+				if !strings.HasPrefix(p.What, c.want[i]) || p.Place != "bundle."+c.id || p.Kind != store.KindBundle {
 					t.Errorf("got %v, want %v", p, c.want[i])
 				}
 			}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"vatworkerd/pipeproto"
+	"vatworkerd/store"
 )
 
 // NotSwingStoreError says that a directory holds no swing-store.
@@ -96,11 +97,11 @@ func (e *SnapshotError) ErrorCode() string { return pipeproto.CodeCorrupt }
 // BundleError says that a bundle is missing or is not what its ID says.
 type BundleError struct {
 	BundleID string
-	Problems []Problem
+	Problems []store.Problem
 }
 
 func (e *BundleError) Error() string {
-	return fmt.Sprintf("cannot use bundle %s: %s", e.BundleID, e.Problems[0].text())
+	return fmt.Sprintf("cannot use bundle %s: %s", e.BundleID, e.Problems[0].Text())
 }
 
 // ErrorCode is the error's code on the pipe.

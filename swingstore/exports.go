@@ -48,7 +48,7 @@ func (v *verifier) export(key string, row store.Row) error {
 	if err != nil {
 		return err
 	}
-	wrong := Problem{Kind: KindExport, Place: "pendingExports." + key}
+	wrong := store.Problem{Kind: KindExport, Place: "pendingExports." + key}
 	got := row.Text(1)
 	switch {
 	case !known:

@@ -3,6 +3,8 @@ package swingstore
 import (
 	"encoding/json"
 	"fmt"
+
+	"vatworkerd/store"
 )
 
 // kernelRecords are the kernel's own lists of vats (kernelKeeper.js).
@@ -10,7 +12,7 @@ type kernelRecords struct {
 	static     []namedVat // in the order of their names' bytes, as SwingSet starts them
 	dynamic    []string   // in the order of their creation
 	terminated []string   // not yet cleaned up, in the order of their termination
-	problems   []Problem
+	problems   []store.Problem
 }
 
 type namedVat struct{ name, vatID string }
@@ -40,7 +42,7 @@ func (s *Store) kvList(k *kernelRecords, key string, list *[]string) error {
 		return err
 	}
 	if err := json.Unmarshal([]byte(text), list); err != nil {
-		k.problems = append(k.problems, Problem{Kind: KindKernel, Place: "kv." + key, What: fmt.Sprintf("it is no list of vat IDs: %v", err)})
+		k.problems = append(k.problems, store.Problem{Kind: KindKernel, Place: "kv." + key, What: fmt.Sprintf("it is no list of vat IDs: %v", err)})
 	}
 	return nil
 }
@@ -74,7 +76,7 @@ type vatSource struct {
 
 // vatRecords reads a vat's options and source. Records that are not there, as
 // of a vat whose cleanup is under way, read as empty.
-func (s *Store) vatRecords(vatID string) (options vatOptions, source vatSource, problems []Problem, err error) {
+func (s *Store) vatRecords(vatID string) (options vatOptions, source vatSource, problems []store.Problem, err error) {
 	for _, record := range []struct {
 		key  string
 		into any
@@ -87,7 +89,7 @@ func (s *Store) vatRecords(vatID string) (options vatOptions, source vatSource, 
 			continue
 		}
 		if err := json.Unmarshal([]byte(text), record.into); err != nil {
-			problems = append(problems, Problem{Kind: KindKernel, VatID: vatID, Place: "kv." + record.key, What: fmt.Sprintf("it is no such record: %v", err)})
+			problems = append(problems, store.Problem{Kind: KindKernel, VatID: vatID, Place: "kv." + record.key, What: fmt.Sprintf("it is no such record: %v", err)})
 		}
 	}
 	return options, source, problems, nil

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"vatworkerd/store"
 	"vatworkerd/transcripts"
 	"vatworkerd/xsnap"
 )
@@ -21,7 +22,7 @@ type ReplayOptions struct {
 	// Position is any position in the span to replay; nil is the current span.
 	Position *int64
 	// Progress may be nil; it is called by the calling goroutine.
-	Progress func(Progress)
+	Progress func(store.Progress)
 	// Console takes what the vat prints, and what it gives to testLog with level
 	// "testLog"; nil keeps it silent.
 	Console func(position int64, source, level string, args []json.RawMessage)
@@ -181,7 +182,7 @@ func (r *replay) chooseSpan() (transcripts.Span, error) {
 
 func (r *replay) tick(position int64) {
 	if r.opts.Progress != nil {
-		r.opts.Progress(Progress{What: spanPlace(r.span), Done: position - r.span.StartPos, Total: r.span.EndPos - r.span.StartPos})
+		r.opts.Progress(store.Progress{What: spanPlace(r.span), Done: position - r.span.StartPos, Total: r.span.EndPos - r.span.StartPos})
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"vatworkerd/internal/testrig"
+	"vatworkerd/store"
 	"vatworkerd/transcripts"
 	"vatworkerd/xsnap"
 )
@@ -27,7 +28,7 @@ func TestReplayCurrentSpans(t *testing.T) {
 					continue
 				}
 				var seen []int64
-				got, err := s.Replay(context.Background(), v.VatID, ReplayOptions{Image: image, Progress: func(p Progress) { seen = append(seen, p.Done) }})
+				got, err := s.Replay(context.Background(), v.VatID, ReplayOptions{Image: image, Progress: func(p store.Progress) { seen = append(seen, p.Done) }})
 				must(t, err)
 				starts[got.Start]++
 				mustRepeat(t, got)
@@ -224,7 +225,7 @@ func TestReplayRefusals(t *testing.T) {
 	t.Run("cancelled", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		o := options
-		o.Progress = func(p Progress) {
+		o.Progress = func(p store.Progress) {
 			if p.Done == 1 {
 				cancel()
 			}

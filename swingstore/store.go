@@ -1,6 +1,7 @@
 package swingstore
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,7 +15,7 @@ const FileName = "swingstore.sqlite"
 // Store is an open swing-store. It belongs to one goroutine.
 type Store struct {
 	path string
-	db   *conn
+	db   *store.ReadOnly
 }
 
 // Open opens the swing-store in dir for reading. Nothing in dir is changed, and
@@ -26,25 +27,23 @@ func Open(dir string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := openConn(path)
+	db, err := store.OpenReadOnly(path)
+	var damage *store.CorruptError
+	if errors.As(err, &damage) && damage.NoDatabase {
+		return nil, &NotSwingStoreError{Path: path, Why: "it is no SQLite database"}
+	}
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{path: path, db: db}
 	if err := s.checkTables(); err != nil {
-		db.close()
-		return nil, err
+		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
 }
 
 // Close closes the database.
-func (s *Store) Close() error {
-	if err := s.db.close(); err != nil {
-		return &store.IOError{Op: "close", Path: s.path, Err: err}
-	}
-	return nil
-}
+func (s *Store) Close() error { return s.db.Close() }
 
 // Path is the database file.
 func (s *Store) Path() string { return s.path }
@@ -93,7 +92,7 @@ func (s *Store) checkTables() error {
 			return &NotSwingStoreError{Path: s.path, Why: "it has no table " + table.name}
 		}
 		// Also with no rows the statement names every column.
-		if _, err := s.db.statement("SELECT " + table.columns + " FROM " + table.name); err != nil {
+		if _, _, err := s.db.QueryRow("SELECT " + table.columns + " FROM " + table.name + " LIMIT 0"); err != nil {
 			return &NotSwingStoreError{Path: s.path, Why: fmt.Sprintf("its table %s is of another form: %v", table.name, err)}
 		}
 	}
@@ -103,7 +102,7 @@ func (s *Store) checkTables() error {
 // settle turns a result into a *ChangedError if it may be a mixture of two
 // states of the database.
 func (s *Store) settle(err error) error {
-	changed, lookErr := s.db.files.changed()
+	changed, lookErr := s.db.Changed()
 	if lookErr != nil {
 		return lookErr
 	}

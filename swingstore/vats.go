@@ -30,15 +30,15 @@ type Vat struct {
 	SnapshotHash     string `json:"snapshotHash"`
 	SnapshotSize     int64  `json:"snapshotSize"` // uncompressed bytes, 0 if not recorded
 	// BundleID is empty for a vat whose bundle is not in the bundle store.
-	BundleID        string    `json:"bundleID"`
-	WorkerBundleIDs []string  `json:"workerBundleIDs"` // lockdown, supervisor; empty unless xsnap
-	Problems        []Problem `json:"problems,omitempty"`
+	BundleID        string          `json:"bundleID"`
+	WorkerBundleIDs []string        `json:"workerBundleIDs"` // lockdown, supervisor; empty unless xsnap
+	Problems        []store.Problem `json:"problems,omitempty"`
 }
 
 // VatList is the document of `vatworkerd swingstore list --json`.
 type VatList struct {
-	Vats     []Vat     `json:"vats"`
-	Problems []Problem `json:"problems,omitempty"` // of the lists themselves
+	Vats     []Vat           `json:"vats"`
+	Problems []store.Problem `json:"problems,omitempty"` // of the lists themselves
 }
 
 // Vats lists the vats in SwingSet's order: static ones by name, dynamic ones by
@@ -88,8 +88,8 @@ func (s *Store) vats() (VatList, error) {
 		if seen[id] {
 			continue
 		}
-		unknown := Problem{Kind: KindKernel, VatID: id, Place: "kv.vat.dynamicIDs", What: "the store has transcript or snapshot records of a vat that the kernel does not know"}
-		if err := add(Vat{VatID: id, Problems: []Problem{unknown}}); err != nil {
+		unknown := store.Problem{Kind: KindKernel, VatID: id, Place: "kv.vat.dynamicIDs", What: "the store has transcript or snapshot records of a vat that the kernel does not know"}
+		if err := add(Vat{VatID: id, Problems: []store.Problem{unknown}}); err != nil {
 			return list, err
 		}
 	}

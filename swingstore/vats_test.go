@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"vatworkerd/store"
 )
 
 // TestVats compares the list with what the JavaScript system exports.
@@ -83,7 +85,7 @@ func vatNamed(t *testing.T, list VatList, name string) Vat {
 	return Vat{}
 }
 
-func noProblems(t *testing.T, problems []Problem) {
+func noProblems(t *testing.T, problems []store.Problem) {
 	t.Helper()
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Kind, p)

@@ -22,7 +22,7 @@ type Verification struct {
 	Bundles         int64  `json:"bundles"`
 	ExportRecords   int64  `json:"exportRecords"`
 	// Problems are in the order in which they were found, which is always the same.
-	Problems []Problem `json:"problems"`
+	Problems []store.Problem `json:"problems"`
 }
 
 // OK tells whether all is as it must be.
@@ -37,9 +37,9 @@ func (v Verification) OK() bool { return len(v.Problems) == 0 }
 //
 // Errors: *NoVatError, *ChangedError, ctx's error, and errors of the disk. What
 // was found until then comes with them.
-func (s *Store) Verify(ctx context.Context, vatID string, progress func(Progress)) (Verification, error) {
+func (s *Store) Verify(ctx context.Context, vatID string, progress func(store.Progress)) (Verification, error) {
 	v := &verifier{s: s, ctx: ctx, progress: progress}
-	v.report.VatID, v.report.Problems = vatID, []Problem{}
+	v.report.VatID, v.report.Problems = vatID, []store.Problem{}
 	err := v.run(vatID)
 	return v.report, s.settle(err)
 }
@@ -47,13 +47,13 @@ func (s *Store) Verify(ctx context.Context, vatID string, progress func(Progress
 type verifier struct {
 	s        *Store
 	ctx      context.Context
-	progress func(Progress)
+	progress func(store.Progress)
 	report   Verification
 	done     int64
 	total    int64
 }
 
-func (v *verifier) add(problems ...Problem) {
+func (v *verifier) add(problems ...store.Problem) {
 	v.report.Problems = append(v.report.Problems, problems...)
 }
 
@@ -64,14 +64,14 @@ func (v *verifier) survive(vatID, place string, err error) error {
 	if !errors.As(err, &corrupt) {
 		return err
 	}
-	v.add(Problem{Kind: KindDatabase, VatID: vatID, Place: place, What: "its rows cannot be read: " + corrupt.Err.Error()})
+	v.add(store.Problem{Kind: store.KindDatabase, VatID: vatID, Place: place, What: "its rows cannot be read: " + corrupt.Err.Error()})
 	return nil
 }
 
 // step reports progress before a piece of work.
 func (v *verifier) step(what string) error {
 	if v.progress != nil {
-		v.progress(Progress{What: what, Done: v.done, Total: max(v.total, v.done)})
+		v.progress(store.Progress{What: what, Done: v.done, Total: max(v.total, v.done)})
 	}
 	v.done++
 	return v.ctx.Err()
@@ -160,7 +160,7 @@ func (v *verifier) quickCheck() error {
 	rows, err := v.s.db.Query("PRAGMA quick_check(20)")
 	for _, row := range rows {
 		if text := row.Text(0); text != "ok" {
-			v.add(Problem{Kind: KindDatabase, Place: "database", What: strings.TrimSpace(text)})
+			v.add(store.Problem{Kind: store.KindDatabase, Place: "database", What: strings.TrimSpace(text)})
 		}
 	}
 	return err
@@ -206,7 +206,7 @@ func (v *verifier) bundles(list VatList) error {
 	for _, vat := range list.Vats {
 		for _, id := range bundlesOf(vat) {
 			if !stored[id] {
-				v.add(Problem{Kind: KindBundle, VatID: vat.VatID, Place: "bundle." + id, What: fmt.Sprintf("vat %s needs it and the store does not hold it", vat.VatID)})
+				v.add(store.Problem{Kind: store.KindBundle, VatID: vat.VatID, Place: "bundle." + id, What: fmt.Sprintf("vat %s needs it and the store does not hold it", vat.VatID)})
 			}
 		}
 	}

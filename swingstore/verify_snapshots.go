@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"vatworkerd/store"
 	"vatworkerd/transcripts"
 )
 
@@ -28,7 +29,7 @@ func (v *verifier) snapshots(vat Vat) error {
 }
 
 func (v *verifier) wrongSnapshot(vatID, place, what, expected, got string) {
-	v.add(Problem{Kind: KindSnapshot, VatID: vatID, Place: place, What: what, Expected: expected, Got: got})
+	v.add(store.Problem{Kind: store.KindSnapshot, VatID: vatID, Place: place, What: what, Expected: expected, Got: got})
 }
 
 func (v *verifier) snapshot(vat Vat, snapPos int64) error {

@@ -8,13 +8,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"vatworkerd/store"
 )
 
 func TestVerifyClean(t *testing.T) {
 	for _, name := range []string{"kept", "pruned"} {
 		t.Run(name, func(t *testing.T) {
-			var last Progress
-			got, err := storeOf(t, name).Verify(context.Background(), "", func(p Progress) { last = p })
+			var last store.Progress
+			got, err := storeOf(t, name).Verify(context.Background(), "", func(p store.Progress) { last = p })
 			must(t, err)
 			noProblems(t, got.Problems)
 			var spans, snapshots, bundles int64
@@ -199,7 +201,7 @@ func filler(v Vat) func(string) string {
 		"{next}", fmt.Sprint(v.StartPos+1), "{snap}", fmt.Sprint(snapshot)).Replace
 }
 
-func compareProblems(t *testing.T, got []Problem, want []string, fill func(string) string) {
+func compareProblems(t *testing.T, got []store.Problem, want []string, fill func(string) string) {
 	t.Helper()
 	var lines []string
 	for _, p := range got {
@@ -230,7 +232,7 @@ func TestVerifyGoesOnOverDamagedPages(t *testing.T) {
 	must(t, err)
 	var pages, others int
 	for _, p := range got.Problems {
-		if p.Kind == KindDatabase {
+		if p.Kind == store.KindDatabase {
 			pages++
 		} else {
 			others++

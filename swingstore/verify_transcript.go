@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"vatworkerd/store"
 	"vatworkerd/transcripts"
 )
 
@@ -13,11 +14,11 @@ func spanPlace(s transcripts.Span) string {
 }
 
 func (v *verifier) wrongSpan(s transcripts.Span, what, expected, got string) {
-	v.add(Problem{Kind: KindSpan, VatID: s.VatID, Place: spanPlace(s), What: what, Expected: expected, Got: got})
+	v.add(store.Problem{Kind: store.KindSpan, VatID: s.VatID, Place: spanPlace(s), What: what, Expected: expected, Got: got})
 }
 
 func (v *verifier) wrongItem(s transcripts.Span, position int64, what, expected, got string) {
-	v.add(Problem{Kind: KindItem, VatID: s.VatID, Place: spanPlace(s), Position: &position, What: what, Expected: expected, Got: got})
+	v.add(store.Problem{Kind: store.KindItem, VatID: s.VatID, Place: spanPlace(s), Position: &position, What: what, Expected: expected, Got: got})
 }
 
 // transcript checks the spans of a vat and their items.
@@ -28,7 +29,7 @@ func (v *verifier) transcript(vat Vat) error {
 	}
 	if len(spans) == 0 {
 		if !vat.Terminated {
-			v.add(Problem{Kind: KindSpan, VatID: vat.VatID, Place: "transcript." + vat.VatID, What: "the vat has no transcript span"})
+			v.add(store.Problem{Kind: store.KindSpan, VatID: vat.VatID, Place: "transcript." + vat.VatID, What: "the vat has no transcript span"})
 		}
 		return v.stray(vat.VatID, nil)
 	}
@@ -188,7 +189,7 @@ func (v *verifier) stray(vatID string, spans []transcripts.Span) error {
 			return err
 		}
 		if n := row.Int64(0); n > 0 {
-			v.add(Problem{Kind: KindItem, VatID: vatID, Place: "transcript." + vatID, What: fmt.Sprintf("%d items (%d to %d) lie in no span", n, row.Int64(1), row.Int64(2))})
+			v.add(store.Problem{Kind: store.KindItem, VatID: vatID, Place: "transcript." + vatID, What: fmt.Sprintf("%d items (%d to %d) lie in no span", n, row.Int64(1), row.Int64(2))})
 		}
 		at = span.EndPos
 	}

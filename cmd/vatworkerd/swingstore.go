@@ -10,6 +10,7 @@ import (
 
 	"vatworkerd/cmd/vatworkerd/internal/screen"
 	"vatworkerd/pipeproto"
+	"vatworkerd/store"
 	"vatworkerd/swingstore"
 )
 
@@ -91,7 +92,7 @@ func swingStoreVat(s *swingstore.Store, vat string) (string, error) {
 
 // writeProblems prints what is wrong, each with its place, and expected and got
 // below one another.
-func (a *app) writeProblems(problems []swingstore.Problem) {
+func (a *app) writeProblems(problems []store.Problem) {
 	p := a.palette()
 	var b strings.Builder
 	for _, problem := range problems {

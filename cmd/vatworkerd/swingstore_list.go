@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vatworkerd/cmd/vatworkerd/internal/screen"
+	"vatworkerd/store"
 	"vatworkerd/swingstore"
 )
 
@@ -37,7 +38,7 @@ func onlyVat(list swingstore.VatList, vatID string) (swingstore.VatList, error) 
 		return list, &swingstore.NoVatError{VatID: vatID}
 	}
 	list.Vats = list.Vats[i : i+1]
-	list.Problems = slices.DeleteFunc(list.Problems, func(p swingstore.Problem) bool { return p.VatID != "" && p.VatID != vatID })
+	list.Problems = slices.DeleteFunc(list.Problems, func(p store.Problem) bool { return p.VatID != "" && p.VatID != vatID })
 	return list, nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"vatworkerd/cmd/vatworkerd/internal/screen"
 	"vatworkerd/pipeproto"
+	"vatworkerd/store"
 	"vatworkerd/swingstore"
 	"vatworkerd/xsnap"
 )
@@ -79,7 +80,7 @@ func (a *app) replaySpan(ctx context.Context, s *swingstore.Store, image xsnap.I
 	defer line.Stop()
 	return s.Replay(ctx, vatID, swingstore.ReplayOptions{
 		Image: image, Position: position, Sandbox: a.sandbox,
-		Progress: func(p swingstore.Progress) { line.Step("replay "+p.What, p.Done, p.Total) },
+		Progress: func(p store.Progress) { line.Step("replay "+p.What, p.Done, p.Total) },
 	})
 }
 

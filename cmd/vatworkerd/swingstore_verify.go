@@ -9,6 +9,7 @@ import (
 
 	"vatworkerd/cmd/vatworkerd/internal/screen"
 	"vatworkerd/pipeproto"
+	"vatworkerd/store"
 	"vatworkerd/swingstore"
 )
 
@@ -34,7 +35,7 @@ func (a *app) swingstoreVerifyCommand() *cobra.Command {
 func (a *app) verifySwingStore(ctx context.Context, s *swingstore.Store, vatID string) error {
 	began := time.Now()
 	line := a.briefNarrator().progress
-	found, err := s.Verify(ctx, vatID, func(p swingstore.Progress) { line.Step("verify swing-store", p.Done, p.Total) })
+	found, err := s.Verify(ctx, vatID, func(p store.Progress) { line.Step("verify swing-store", p.Done, p.Total) })
 	line.Stop()
 	if err != nil {
 		return a.verifyCutShort(found, err)

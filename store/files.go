@@ -1,4 +1,4 @@
-package swingstore
+package store
 
 import (
 	"errors"
@@ -6,18 +6,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"vatworkerd/store"
 )
 
-// files are the files of a database as they were found. A swing-store is in
-// WAL mode, where even a reader makes the files -wal and -shm unless it is told
-// that nobody writes.
+// files are the files of a database as they were found. In WAL mode even a reader
+// makes the files -wal and -shm unless it is told that nobody writes.
 type files struct {
 	path    string
 	stamps  [2]stamp // of the database and its log
 	journal bool     // an old journal has content: a transaction to be undone
-	index   bool     // there is an index of the log: a node runs, or was killed
+	index   bool     // there is an index of the log: somebody has it open, or was killed
 }
 
 // stamp tells cheaply whether a file is as it was; an absent file and an empty
@@ -49,7 +46,7 @@ func stampOf(path string) (s stamp, exists bool, err error) {
 	case errors.Is(err, os.ErrNotExist):
 		return stamp{}, false, nil
 	case err != nil:
-		return stamp{}, false, &store.IOError{Op: "open", Path: path, Err: err}
+		return stamp{}, false, &IOError{Op: "open", Path: path, Err: err}
 	case info.Size() == 0:
 		return stamp{}, true, nil
 	}
@@ -76,8 +73,8 @@ const (
 	sharedSize  = 510
 )
 
-// tidy removes the log's index if our reading made it, as of a copy of a killed
-// node's files. Whoever else has the database open holds a lock on it; then the
+// tidy removes the log's index if our reading made it, as of a copy of the
+// files of a killed process. Whoever else has the database open holds a lock on it; then the
 // index is theirs too and stays. It is a cache: SQLite builds it anew.
 func (f files) tidy() {
 	if f.index || f.frozen() {
