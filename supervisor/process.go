@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"vatworkerd/xsnap"
 )
@@ -35,10 +36,12 @@ type starter interface {
 type realStarter struct {
 	spawner *xsnap.Spawner
 	bases   *xsnap.BaseCache
+	watch   xsnap.Watch
 }
 
-func newRealStarter(cacheDir string, policy xsnap.Sandbox) (starter, error) {
-	spawner, err := xsnap.NewSpawner()
+// newRealStarter watches by clock, or by the machine's if that is nil.
+func newRealStarter(cacheDir string, policy xsnap.Sandbox, watch xsnap.Watch, clock <-chan time.Time) (starter, error) {
+	spawner, err := newSpawner(clock)
 	if err != nil {
 		return nil, err
 	}
@@ -47,8 +50,15 @@ func newRealStarter(cacheDir string, policy xsnap.Sandbox) (starter, error) {
 		spawner.Close()
 		return nil, err
 	}
-	bases.Sandbox = policy
-	return &realStarter{spawner: spawner, bases: bases}, nil
+	bases.Sandbox, bases.Watch = policy, watch
+	return &realStarter{spawner: spawner, bases: bases, watch: watch}, nil
+}
+
+func newSpawner(clock <-chan time.Time) (*xsnap.Spawner, error) {
+	if clock != nil {
+		return xsnap.NewSpawnerWithClock(clock)
+	}
+	return xsnap.NewSpawner()
 }
 
 func (r *realStarter) fresh(image xsnap.Image, o xsnap.StartOptions) (process, error) {
@@ -61,7 +71,7 @@ func (r *realStarter) fresh(image xsnap.Image, o xsnap.StartOptions) (process, e
 }
 
 func (r *realStarter) fromHeap(image xsnap.Image, o xsnap.StartOptions, heap io.Reader) (process, error) {
-	o.From = heap
+	o.From, o.Watch = heap, r.watch
 	w, err := r.spawner.Start(image.Engine, o)
 	if err != nil {
 		return nil, err

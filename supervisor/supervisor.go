@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -35,14 +36,18 @@ type Options struct {
 	CPU       int         // CPU that deliveries and workers share; -1 = free
 	Limits    xsnap.Limits
 	Sandbox   xsnap.Sandbox // how workers are contained
+	Watch     xsnap.Watch   // what is done about silent workers; Tell is the supervisor's own
 	Logger    hclog.Logger
 	// StoreFault is the store's fault hook, for tests.
 	StoreFault func(op string) error
-	// starter replaces the real engines, for tests.
+	// starter replaces the real engines, for tests; wrap only comes between
+	// them and the supervisor, and clock replaces the watch's.
 	starter starter
+	wrap    func(starter) starter
+	clock   <-chan time.Time
 }
 
-func (o Options) newStarter() (starter, error) {
+func (s *Supervisor) newStarter(o Options) (starter, error) {
 	if o.starter != nil {
 		return o.starter, nil
 	}
@@ -50,7 +55,13 @@ func (o Options) newStarter() (starter, error) {
 	if cache == "" {
 		cache = filepath.Join(o.Dir, baseDir)
 	}
-	return newRealStarter(cache, o.Sandbox)
+	watch := o.Watch
+	watch.Tell = s.alarm
+	real, err := newRealStarter(cache, o.Sandbox, watch, o.clock)
+	if err != nil || o.wrap == nil {
+		return real, err
+	}
+	return o.wrap(real), nil
 }
 
 // Host is the kernel host a supervisor calls back and tells events.
@@ -127,7 +138,7 @@ func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
 	if s.snapshots, err = snapshots.OpenDir(filepath.Join(opts.Dir, snapshotDir)); err != nil {
 		return err
 	}
-	if s.starter, err = opts.newStarter(); err != nil {
+	if s.starter, err = s.newStarter(opts); err != nil {
 		return err
 	}
 	if s.storeID, err = s.nameStore(); err != nil {
@@ -229,6 +240,10 @@ func (s *Supervisor) warn(format string, args ...any) {
 		_ = s.host.Event(pipeproto.EventWarning, pipeproto.WarningEvent{Message: message})
 	}
 }
+
+// alarm tells of a worker that keeps its vat waiting. Unlike the others it is
+// called from another goroutine, the watchdog's.
+func (s *Supervisor) alarm(a xsnap.Alarm) { s.warn("%v", a) }
 
 // console passes on what a vat printed.
 func (s *Supervisor) console(rec *record, source, level string, args []json.RawMessage) {

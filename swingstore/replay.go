@@ -31,6 +31,8 @@ type ReplayOptions struct {
 	Limits xsnap.Limits
 	// Sandbox is how the worker is contained.
 	Sandbox xsnap.Sandbox
+	// Watch is what is done if the worker is silent.
+	Watch xsnap.Watch
 }
 
 // ReplayReport is what came of a replay.

@@ -91,7 +91,7 @@ func (r *replay) refuse(place, why string) error {
 }
 
 func (r *replay) options() xsnap.StartOptions {
-	o := xsnap.StartOptions{Name: r.vat.VatID + ":" + r.vat.Name, Sink: r.opts.Sink, Limits: r.opts.Limits, Sandbox: r.opts.Sandbox, CPU: -1}
+	o := xsnap.StartOptions{Name: r.vat.VatID + ":" + r.vat.Name, Sink: r.opts.Sink, Limits: r.opts.Limits, Sandbox: r.opts.Sandbox, Watch: r.opts.Watch, CPU: -1}
 	if r.vat.Metered {
 		o.MeterLimit = xsnap.DefaultMeterLimit
 	}

@@ -24,8 +24,10 @@ import (
 // concurrent use; several processes may share the directory.
 type BaseCache struct {
 	// Sandbox contains the workers that build base snapshots. It is set before
-	// the first Open; the heaps are the same under every policy.
+	// the first Open; the heaps are the same under every policy. Watch is for
+	// the same workers, and set at the same time.
 	Sandbox Sandbox
+	Watch   Watch
 
 	spawner *Spawner
 	dir     string
@@ -148,7 +150,7 @@ func (c *BaseCache) build(image Image) (f *os.File, err error) {
 
 // write makes the heap with a worker that is metered as vats' workers are.
 func (c *BaseCache) write(image Image, dst io.Writer) (hash string, err error) {
-	w, err := c.spawner.Start(image.Engine, StartOptions{Name: "base-snapshot", MeterLimit: DefaultMeterLimit, CPU: -1, Sandbox: c.Sandbox})
+	w, err := c.spawner.Start(image.Engine, StartOptions{Name: "base-snapshot", MeterLimit: DefaultMeterLimit, CPU: -1, Sandbox: c.Sandbox, Watch: c.Watch})
 	if err != nil {
 		return "", err
 	}

@@ -29,11 +29,17 @@ func good(reply string) string { return netstring("." + someMeter + "\x01" + rep
 // startFake starts a scripted worker.
 func startFake(t testing.TB, name string, grace time.Duration) *Worker {
 	t.Helper()
+	return startWorker(t, newSpawner(t), selfEngine(t), StartOptions{Name: name, Limits: Limits{CloseGrace: grace}})
+}
+
+// selfEngine is this test binary.
+func selfEngine(t testing.TB) Engine {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return startWorker(t, newSpawner(t), Engine{Path: self}, StartOptions{Name: name, Limits: Limits{CloseGrace: grace}})
+	return Engine{Path: self}
 }
 
 // playFake is the scripted worker; it returns its exit code.
@@ -67,6 +73,10 @@ func playFake(script string) int {
 		_, _ = commands.next()
 		_ = replies.writeAll([]byte("100:.abc"))
 		return 0
+	case "half": // begins a message and never ends it
+		_, _ = commands.next()
+		_ = replies.writeAll([]byte("1000:.x"))
+		select {}
 	case "huge": // one upcall of the largest permitted size, then of one byte more
 		return playHuge(commands, replies)
 	case "snapshot":

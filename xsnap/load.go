@@ -12,8 +12,9 @@ import (
 
 // load feeds a snapshot to a starting worker.
 type load struct {
-	pipe *os.File
-	done chan struct{}
+	pipe  *os.File
+	pulse *pulse
+	done  chan struct{}
 
 	mu  sync.Mutex // guards err
 	err error      // why the snapshot is not to be trusted
@@ -22,14 +23,14 @@ type load struct {
 // startLoad reads src to its end, in a goroutine, into pipe. A source that
 // fails kills the process: a worker must not run on half a snapshot, or on one
 // whose hash proves wrong at its end.
-func startLoad(src io.Reader, pipe *os.File, proc *process) *load {
-	l := &load{pipe: pipe, done: make(chan struct{})}
+func startLoad(src io.Reader, pipe *os.File, w *Worker) *load {
+	l := &load{pipe: pipe, pulse: &w.pulse, done: make(chan struct{})}
 	go func() {
 		defer close(l.done)
 		defer pipe.Close()
 		if err := l.pump(src); err != nil {
 			l.setFailure(err)
-			proc.kill()
+			w.Kill()
 		}
 		// The worker keeps its end open for life; let the pipe be small then.
 		resizePipe(pipe, os.Getpagesize())
@@ -42,11 +43,14 @@ func startLoad(src io.Reader, pipe *os.File, proc *process) *load {
 func (l *load) pump(src io.Reader) error {
 	buf := make([]byte, snapshotChunkBytes)
 	for {
+		l.pulse.wait()
 		n, err := src.Read(buf)
+		l.pulse.done()
 		if n > 0 {
 			if _, werr := l.pipe.Write(buf[:n]); werr != nil {
 				return writeFailure(werr)
 			}
+			l.pulse.beat()
 		}
 		if err == io.EOF {
 			return nil

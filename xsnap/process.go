@@ -4,6 +4,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,17 +17,19 @@ type process struct {
 	exited chan struct{}
 	maps   int // descriptor held until the process is reaped, or -1; see pinMaps
 
-	mu     sync.Mutex // guards reaped: no signal may go to a pid that was given up
-	reaped bool
+	mu      sync.Mutex // guards reaped and silence: no signal may go to a pid that was given up
+	reaped  bool
+	silence time.Duration // why it was killed, or 0; does not change any more once exited is closed
 
 	status syscall.WaitStatus // set before exited is closed
 }
 
-// watch reaps the process when it ends; then output ends too (its pipes have
-// no other writer), and exited is closed.
-func (p *process) watch(output *sync.WaitGroup) {
+// watch reaps the process when it ends and calls forget; then output ends too
+// (its pipes have no other writer), and exited is closed.
+func (p *process) watch(output *sync.WaitGroup, forget func()) {
 	p.waitZombie()
 	p.reap()
+	forget()
 	output.Wait()
 	close(p.exited)
 }
@@ -82,6 +85,25 @@ func (p *process) kill() {
 	if !p.reaped {
 		_ = unix.Kill(-p.pid, unix.SIGKILL)
 	}
+}
+
+// killSilent is kill, and notes why.
+func (p *process) killSilent(silence time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		p.silence = silence
+		_ = unix.Kill(-p.pid, unix.SIGKILL)
+	}
+}
+
+// killedAfter is the silence for which the process was killed, or 0. It is for
+// a process that has exited: one that ended otherwise, at the last moment, did.
+func (p *process) killedAfter() time.Duration {
+	if p.status.Signal() != syscall.SIGKILL {
+		return 0
+	}
+	return p.silence
 }
 
 // withPID runs f while the pid is surely still the process's; a process that

@@ -25,13 +25,13 @@ func (w *Worker) Snapshot(dst io.Writer) (size int64, err error) {
 	defer resizePipe(w.save, os.Getpagesize())
 	// The worker answers only when the pipe has taken every byte, so somebody
 	// must read the pipe before it is asked to write.
-	d := &drain{src: w.save, dst: dst}
+	d := &drain{src: w.save, dst: dst, pulse: &w.pulse}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		d.run()
 	}()
-	reply, _, err := w.command("snapshot", nil, cmdSnapshot)
+	reply, _, err := w.command(opSnapshot, nil, cmdSnapshot)
 	_ = w.save.SetReadDeadline(time.Unix(1, 0))
 	<-done
 	_ = w.save.SetReadDeadline(time.Time{})
@@ -40,7 +40,7 @@ func (w *Worker) Snapshot(dst io.Writer) (size int64, err error) {
 	}
 	want, ok := w.wire.heapBytes(reply)
 	if !ok {
-		return 0, w.protocolBroken("snapshot", "the reply is no length", reply, nil)
+		return 0, w.protocolBroken(opSnapshot, "the reply is no length", reply, nil)
 	}
 	d.rest()
 	return w.checkSnapshot(want, d)
@@ -51,7 +51,7 @@ func (w *Worker) checkSnapshot(want int64, d *drain) (int64, error) {
 		return 0, w.fail(fmt.Errorf("cannot read the heap snapshot of worker %s: %w", w.name, d.readErr))
 	}
 	if d.size != want {
-		return 0, w.protocolBroken("snapshot", fmt.Sprintf("it announced %d bytes but wrote %d", want, d.size), nil, nil)
+		return 0, w.protocolBroken(opSnapshot, fmt.Sprintf("it announced %d bytes but wrote %d", want, d.size), nil, nil)
 	}
 	if d.writeErr != nil {
 		return 0, fmt.Errorf("cannot save the heap snapshot of worker %s: %w", w.name, d.writeErr)
@@ -64,6 +64,7 @@ func (w *Worker) checkSnapshot(want int64, d *drain) (int64, error) {
 type drain struct {
 	src      *os.File
 	dst      io.Writer
+	pulse    *pulse
 	buf      []byte
 	size     int64
 	readErr  error
@@ -116,8 +117,11 @@ func (d *drain) rest() {
 
 func (d *drain) take(p []byte) {
 	d.size += int64(len(p))
+	d.pulse.beat()
 	if d.writeErr != nil || len(p) == 0 {
 		return
 	}
+	d.pulse.wait()
+	defer d.pulse.done()
 	_, d.writeErr = d.dst.Write(p)
 }

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,7 +23,8 @@ type Spawner struct {
 	done   chan struct{}
 	allCPU unix.CPUSet // the CPUs this process may use; what Unpin gives back
 
-	support SandboxSupport
+	support  SandboxSupport
+	watchdog *watchdog
 
 	mu     sync.RWMutex // guards closed against sends on jobs
 	closed bool
@@ -36,7 +38,11 @@ var ErrSpawnerClosed = errors.New("spawner is closed")
 
 // NewSpawner starts the thread. Descriptors this process had inherited are
 // marked close-on-exec, so that no worker inherits them again.
-func NewSpawner() (*Spawner, error) {
+func NewSpawner() (*Spawner, error) { return NewSpawnerWithClock(time.Tick(watchInterval)) }
+
+// NewSpawnerWithClock is NewSpawner, but silent workers (see Watch) are looked
+// at when clock gives a time, and their silence is measured by it: for tests.
+func NewSpawnerWithClock(clock <-chan time.Time) (*Spawner, error) {
 	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil && err != unix.ENOSYS && err != unix.EINVAL {
 		return nil, fmt.Errorf("cannot protect open descriptors from workers: %w", err)
 	}
@@ -46,6 +52,7 @@ func NewSpawner() (*Spawner, error) {
 	if err := <-ready; err != nil {
 		return nil, err
 	}
+	s.watchdog = startWatchdog(clock)
 	return s, nil
 }
 
@@ -71,6 +78,7 @@ func (s *Spawner) Close() {
 	if !s.closed {
 		s.closed = true
 		close(s.jobs)
+		s.watchdog.close()
 	}
 	s.mu.Unlock()
 	<-s.done

@@ -48,6 +48,8 @@ type StartOptions struct {
 	// Sink takes what the worker writes to stdout and stderr; nil drops it.
 	Sink   LogSink
 	Limits Limits
+	// Watch says what happens if the worker says nothing; the zero value: nothing.
+	Watch Watch
 	// CPU is the one CPU the worker may run on, or -1 for any.
 	CPU int
 	// Sandbox is how the worker is contained; the zero value is not at all.
@@ -143,9 +145,9 @@ func newWorker(s *Spawner, started launched, p *plumbing, o StartOptions) *Worke
 	var output sync.WaitGroup
 	output.Go(func() { forwardLines(p.stdout, "stdout", o.Sink, nil) })
 	output.Go(func() { forwardLines(p.stderr, "stderr", o.Sink, &w.stderr) })
-	go w.proc.watch(&output)
+	go w.proc.watch(&output, s.watchdog.watch(w, o.Watch))
 	if p.load != nil {
-		w.load = startLoad(o.From, p.load, w.proc)
+		w.load = startLoad(o.From, p.load, w)
 	}
 	return w
 }

@@ -28,6 +28,10 @@ var stockTags = [...]string{
 }
 
 func (w *stockWire) send(c command, parts ...[]byte) error {
+	if c == cmdQuit {
+		// A worker that has not read what it was sent must not block its owner.
+		_ = unix.SetNonblock(int(w.commands.fd), true)
+	}
 	return w.commands.write(stockTags[c], parts...)
 }
 

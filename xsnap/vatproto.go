@@ -63,7 +63,7 @@ const (
 // for the heap to equal the JavaScript system's. A refusal is a *VatSetupError;
 // an end of the process is an *ExitError, also for a vat fault.
 func (w *Worker) SetBundle(vatID string, bundleJSON []byte, liveSlotsOptions json.RawMessage, h Handler) (Meter, error) {
-	const op = "setBundle"
+	const op = opSetBundle
 	id, err := json.Marshal(vatID)
 	if err != nil {
 		return Meter{}, fmt.Errorf("cannot encode vat ID %q: %w", vatID, err)
@@ -89,7 +89,7 @@ func (w *Worker) SetBundle(vatID string, bundleJSON []byte, liveSlotsOptions jso
 // vat that fails is a result, not an error; see DeliveryResult. After an error
 // the Worker is to be closed: its heap is not what a transcript says.
 func (w *Worker) Deliver(delivery json.RawMessage, h Handler) (DeliveryResult, error) {
-	const op = "deliver"
+	const op = opDeliver
 	reply, meter, err := w.command(op, h, cmdHandle, msgDeliver, delivery, msgEnd)
 	if exit, ok := err.(*ExitError); ok && exit.VatFault() {
 		return DeliveryResult{Status: StatusError, Problem: exit.VatFaultText(), WorkerGone: true}, nil
@@ -116,7 +116,7 @@ func (w *Worker) Deliver(delivery json.RawMessage, h Handler) (DeliveryResult, e
 }
 
 // parseReply takes apart the tagged array that answers setBundle and deliver.
-func (w *Worker) parseReply(op string, reply []byte, meter *Meter) (parts []json.RawMessage, tag string, err error) {
+func (w *Worker) parseReply(op op, reply []byte, meter *Meter) (parts []json.RawMessage, tag string, err error) {
 	if len(reply) == 0 {
 		return nil, "", w.badReply(op, "no result: the vat became idle before the promise of its dispatch settled", nil, nil)
 	}
@@ -131,12 +131,12 @@ func (w *Worker) parseReply(op string, reply []byte, meter *Meter) (parts []json
 }
 
 // badReply is for a well-formed answer with a wrong content.
-func (w *Worker) badReply(op, reason string, reply []byte, cause error) error {
-	return &ProtocolError{Name: w.name, Op: op, Reason: reason, Detail: preview(reply), Err: cause}
+func (w *Worker) badReply(op op, reason string, reply []byte, cause error) error {
+	return &ProtocolError{Name: w.name, Op: op.String(), Reason: reason, Detail: preview(reply), Err: cause}
 }
 
 // upcall answers one upcall of the worker.
-func (w *Worker) upcall(op string, h Handler, body []byte) error {
+func (w *Worker) upcall(op op, h Handler, body []byte) error {
 	if h == nil {
 		return w.protocolBroken(op, "an upcall where none can come", body, nil)
 	}
@@ -152,7 +152,9 @@ func (w *Worker) upcall(op string, h Handler, body []byte) error {
 	case tag == tagSyscall && len(parts) == 2:
 		return w.answerSyscall(op, h, parts[1])
 	case tag == tagConsole && len(parts) >= 3:
+		w.pulse.wait()
 		h.Console(text(parts, 1), text(parts, 2), parts[3:])
+		w.pulse.done()
 		return w.answer(op, answerConsole)
 	case tag == tagTestLog:
 		h.TestLog(parts[1:])
@@ -161,15 +163,17 @@ func (w *Worker) upcall(op string, h Handler, body []byte) error {
 	return w.protocolBroken(op, "unrecognized upcall", body, nil)
 }
 
-func (w *Worker) answerSyscall(op string, h Handler, vso []byte) error {
+func (w *Worker) answerSyscall(op op, h Handler, vso []byte) error {
+	w.pulse.wait()
 	vres, err := h.Syscall(bytes.Clone(vso))
+	w.pulse.done()
 	if err != nil {
 		return w.fail(fmt.Errorf("cannot answer a syscall of worker %s: %w", w.name, err))
 	}
 	return w.answer(op, vres)
 }
 
-func (w *Worker) answer(op string, parts ...[]byte) error {
+func (w *Worker) answer(op op, parts ...[]byte) error {
 	if err := w.wire.answer(parts...); err != nil {
 		return w.ioFailed(op, err)
 	}

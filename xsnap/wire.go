@@ -5,7 +5,8 @@ import "fmt"
 // wire is how one kind of engine is talked to: the same commands and messages,
 // each kind in its own form. It belongs to the Worker's owner.
 type wire interface {
-	// send gives the worker a command; parts together are its content.
+	// send gives the worker a command; parts together are its content. It blocks
+	// while the worker does not read, except with cmdQuit.
 	send(c command, parts ...[]byte) error
 	// answer gives the worker what its upcall asked for.
 	answer(parts ...[]byte) error

@@ -25,6 +25,7 @@ type Worker struct {
 	ownSpawner *Spawner // nil if the Spawner is shared
 	closeGrace time.Duration
 	allCPU     unix.CPUSet
+	pulse      pulse
 
 	// Owned by the owner goroutine.
 	wire    wire
@@ -56,10 +57,11 @@ func (w *Worker) Kill() { w.proc.kill() }
 // is ready when the snapshot was loaded and its source has ended well; else it
 // is killed and the error is a *LoadError.
 func (w *Worker) Ready() error {
-	_, _, err := w.command("ready", nil, cmdReady)
 	if !w.loading {
+		_, _, err := w.command(opReady, nil, cmdReady)
 		return err
 	}
+	_, _, err := w.command(opLoad, nil, cmdReady)
 	if w.load != nil {
 		err = w.loadResult(err)
 	}
@@ -85,7 +87,7 @@ func (w *Worker) loadResult(err error) error {
 // Evaluate runs code in the start compartment. Code that throws is a
 // *ProtocolError, since only worker bundles are ever evaluated. h may be nil.
 func (w *Worker) Evaluate(code []byte, h Handler) error {
-	_, _, err := w.command("evaluate", h, cmdEvaluate, code)
+	_, _, err := w.command(opEvaluate, h, cmdEvaluate, code)
 	return err
 }
 
@@ -103,10 +105,12 @@ func (w *Worker) EvaluateImage(image Image, h Handler) error {
 
 // command sends one command and answers upcalls until its reply comes. The
 // reply is valid until the next command; meter is nil if it had none.
-func (w *Worker) command(op string, h Handler, c command, parts ...[]byte) (reply []byte, meter *Meter, err error) {
+func (w *Worker) command(op op, h Handler, c command, parts ...[]byte) (reply []byte, meter *Meter, err error) {
 	if w.broken != nil {
 		return nil, nil, w.broken
 	}
+	w.pulse.begin(op)
+	defer w.pulse.end()
 	if err := w.wire.send(c, parts...); err != nil {
 		return nil, nil, w.ioFailed(op, err)
 	}
@@ -115,13 +119,14 @@ func (w *Worker) command(op string, h Handler, c command, parts ...[]byte) (repl
 		if err != nil {
 			return nil, nil, w.ioFailed(op, err)
 		}
+		w.pulse.beat()
 		switch m.kind {
 		case msgUpcall:
 			if err := w.upcall(op, h, m.body); err != nil {
 				return nil, nil, err
 			}
 		case msgUncaught:
-			return nil, nil, &ProtocolError{Name: w.name, Op: op, Reason: "uncaught exception", Detail: preview(m.body)}
+			return nil, nil, &ProtocolError{Name: w.name, Op: op.String(), Reason: "uncaught exception", Detail: preview(m.body)}
 		default:
 			return m.body, m.meter, nil
 		}
@@ -135,18 +140,21 @@ func (w *Worker) fail(err error) error {
 	return err
 }
 
-func (w *Worker) protocolBroken(op, reason string, frame []byte, cause error) error {
-	return w.fail(&ProtocolError{Name: w.name, Op: op, Reason: reason, Detail: preview(frame), Err: cause})
+func (w *Worker) protocolBroken(op op, reason string, frame []byte, cause error) error {
+	return w.fail(&ProtocolError{Name: w.name, Op: op.String(), Reason: reason, Detail: preview(frame), Err: cause})
 }
 
 // ioFailed turns a failed read or write into what happened to the worker.
-func (w *Worker) ioFailed(op string, err error) error {
+func (w *Worker) ioFailed(op op, err error) error {
 	var frame *FrameError
 	var wrong *wireError
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, unix.EPIPE):
 		if !w.waitExit() {
 			return w.protocolBroken(op, "it closed its pipe but goes on running", nil, nil)
+		}
+		if silence := w.proc.killedAfter(); silence > 0 {
+			return w.protocolBroken(op, fmt.Sprintf("it said nothing for %v and was killed", silence), nil, nil)
 		}
 		exit := w.exitError()
 		// Not wrapped: a later command never ran, so it must not look as if

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -75,7 +76,10 @@ func (a *app) supervisorOptions(lockdown, supervisorBundle string) (supervisor.O
 	if err := checkMaxOnline(a.maxOnline); err != nil {
 		return opts, err
 	}
-	opts.Dir, opts.CacheDir, opts.MaxOnline, opts.Sandbox = a.db, a.cache, a.maxOnline, a.sandbox
+	if err := a.checkWatch(); err != nil {
+		return opts, err
+	}
+	opts.Dir, opts.CacheDir, opts.MaxOnline, opts.Sandbox, opts.Watch = a.db, a.cache, a.maxOnline, a.sandbox, a.watch
 	if opts.Logger, err = a.logger("vatworkerd", logWarn); err != nil {
 		return opts, err
 	}
@@ -160,6 +164,19 @@ func checkMaxOnline(n int) error {
 		return usageError("cannot use --max-online %d: it must be at least 1", n)
 	}
 	return nil
+}
+
+func (a *app) checkWatch() error {
+	check := func(flag string, value time.Duration) error {
+		if value == 0 || value >= time.Second {
+			return nil
+		}
+		return usageError("cannot use %s %v: it must be at least 1s, or 0 for never", flag, value)
+	}
+	if err := check("--silence-alarm", a.watch.AlarmAfter); err != nil {
+		return err
+	}
+	return check("--silence-limit", a.watch.SilenceLimit)
 }
 
 func noArguments(cmd *cobra.Command, args []string) error {

@@ -94,9 +94,13 @@ func (a *app) daemonFlags(dir string) ([]string, error) {
 	if err := checkMaxOnline(a.maxOnline); err != nil {
 		return nil, err
 	}
+	if err := a.checkWatch(); err != nil {
+		return nil, err
+	}
 	flags := []string{
 		"--engine", engine.Engine, "--lockdown", engine.Lockdown, "--supervisor", engine.Supervisor,
 		"--max-online", strconv.Itoa(a.maxOnline), "--cpu", a.cpu, "--sandbox", a.sandbox.String(),
+		"--silence-alarm", a.watch.AlarmAfter.String(), "--silence-limit", a.watch.SilenceLimit.String(),
 		"--log-level", a.level(logOff), "--color", a.daemonColor(),
 	}
 	if a.logJSON {

@@ -78,8 +78,10 @@ func (a *app) swingStoreImage() (xsnap.Image, error) {
 func (a *app) replaySpan(ctx context.Context, s *swingstore.Store, image xsnap.Image, vatID string, position *int64) (swingstore.ReplayReport, error) {
 	line := a.briefNarrator().progress
 	defer line.Stop()
+	watch := a.watch
+	watch.Tell = func(alarm xsnap.Alarm) { a.note("%s", screen.Escape(alarm.String())) }
 	return s.Replay(ctx, vatID, swingstore.ReplayOptions{
-		Image: image, Position: position, Sandbox: a.sandbox,
+		Image: image, Position: position, Sandbox: a.sandbox, Watch: watch,
 		Progress: func(p store.Progress) { line.Step("replay "+p.What, p.Done, p.Total) },
 	})
 }
