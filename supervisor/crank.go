@@ -107,6 +107,7 @@ func (c *crank) commit() error {
 		effect()
 	}
 	crashpoint.Here(crashpoint.SupervisorCrankEffects)
+	c.s.weigh(c.ran, c.started)
 	return nil
 }
 

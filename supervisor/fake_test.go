@@ -17,9 +17,11 @@ import (
 // that real engines cannot be made to show in a test's time; everything they
 // are used for also runs on real ones elsewhere.
 type fakeStarter struct {
-	mu     sync.Mutex // guards the rest: the supervisor starts from several goroutines
-	deaths int        // how many of the next deliveries find their worker dead
-	live   int
+	mu      sync.Mutex // guards the rest: the supervisor starts from several goroutines
+	deaths  int        // how many of the next deliveries find their worker dead
+	live    int
+	started func() // is told of each start
+	bytes   int64  // memory that a delivery adds to a worker
 }
 
 func fakeImage(name string) xsnap.Image {
@@ -32,6 +34,9 @@ func (f *fakeStarter) start() *fakeProcess {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.live++
+	if f.started != nil {
+		f.started()
+	}
 	return &fakeProcess{starter: f}
 }
 
@@ -45,6 +50,8 @@ func (f *fakeStarter) fromHeap(_ xsnap.Image, _ xsnap.StartOptions, heap io.Read
 	p := f.start()
 	return p, json.Unmarshal(text, &p.heap)
 }
+
+func (f *fakeStarter) bytesOf(heap fakeHeap) int64 { return f.bytes * int64(1+heap.Ephemeral) }
 
 // dies takes one death from the plan.
 func (f *fakeStarter) dies() bool {
@@ -92,11 +99,12 @@ func (p *fakeProcess) end() {
 	p.starter.live--
 	p.starter.mu.Unlock()
 }
-func (p *fakeProcess) PinTo(int) error   { return nil }
-func (p *fakeProcess) KeepOff(int) error { return nil }
-func (p *fakeProcess) Unpin() error      { return nil }
-func (p *fakeProcess) Close() error      { p.end(); return nil }
-func (p *fakeProcess) Kill()             { p.end() }
+func (p *fakeProcess) PinTo(int) error             { return nil }
+func (p *fakeProcess) KeepOff(int) error           { return nil }
+func (p *fakeProcess) Unpin() error                { return nil }
+func (p *fakeProcess) MemoryBytes() (int64, error) { return p.starter.bytesOf(p.heap), nil }
+func (p *fakeProcess) Close() error                { p.end(); return nil }
+func (p *fakeProcess) Kill()                       { p.end() }
 
 // Deliver runs startVat, bringOutYourDead and messages named after what they do.
 func (p *fakeProcess) Deliver(delivery json.RawMessage, h xsnap.Handler) (xsnap.DeliveryResult, error) {

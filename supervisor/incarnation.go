@@ -24,6 +24,7 @@ func (c *crank) startIncarnation(rec *record, ch change) error {
 		return err
 	}
 	crashpoint.Here(crashpoint.SupervisorStartTold)
+	c.s.makeRoom("")
 	w, err := c.s.launchFresh(rec, c.s.image)
 	if err != nil {
 		return startProblem(rec.ID, err)

@@ -41,26 +41,31 @@ func (s *Supervisor) bundleOf(rec *record) ([]byte, error) {
 // launchWith is launchFresh with the bundle at hand; it does not touch the
 // store and may run beside the supervisor's goroutine.
 func (s *Supervisor) launchWith(rec *record, image xsnap.Image, bundle []byte) (*worker, error) {
+	seat := s.census.take()
 	started, err := s.starter.fresh(image, s.startOptions(rec))
 	if err != nil {
+		seat.leave()
 		return nil, err
 	}
 	if _, err := started.SetBundle(rec.ID, bundle, s.liveSlotsOptions(rec), setupHandler{}); err != nil {
 		started.Kill()
 		_ = started.Close()
+		seat.leave()
 		return nil, err
 	}
-	return &worker{vatID: rec.ID, name: rec.Name, process: started}, nil
+	return &worker{vatID: rec.ID, name: rec.Name, process: started, seat: seat}, nil
 }
 
 // launchFrom starts a worker from a heap snapshot's uncompressed bytes; like
 // launchWith it may run beside the supervisor's goroutine.
 func (s *Supervisor) launchFrom(rec *record, image xsnap.Image, heap io.Reader) (*worker, error) {
+	seat := s.census.take()
 	started, err := s.starter.fromHeap(image, s.startOptions(rec), heap)
 	if err != nil {
+		seat.leave()
 		return nil, err
 	}
-	return &worker{vatID: rec.ID, name: rec.Name, process: started}, nil
+	return &worker{vatID: rec.ID, name: rec.Name, process: started, seat: seat}, nil
 }
 
 func (s *Supervisor) startOptions(rec *record) xsnap.StartOptions {

@@ -25,7 +25,7 @@ func (s *Supervisor) online(r transcripts.Reader, rec *record) (*worker, error) 
 		return nil, err
 	}
 	crashpoint.Here(crashpoint.SupervisorPageIn)
-	s.pool.makeRoom(1)
+	s.makeRoom("")
 	w, report, err := s.revive(r, rec, image)
 	if err != nil {
 		return nil, err

@@ -12,13 +12,14 @@ type worker struct {
 	vatID   string
 	name    string
 	process process
+	seat    *seat
+	heavy   bool // it was told that this one alone exceeds the bounds
 }
 
-// pool holds the workers of the vats that are online, at most max of them,
-// least recently used first to go. Paging out writes nothing. It belongs to
-// the supervisor's goroutine.
+// pool holds the workers of the vats that are online, least recently used
+// first to go. Paging out writes nothing. It belongs to the supervisor's
+// goroutine.
 type pool struct {
-	max    int
 	cpu    int // where workers in the pool run; -1 = anywhere
 	byVat  map[string]*list.Element
 	recent *list.List // of *worker, most recently used in front
@@ -26,8 +27,8 @@ type pool struct {
 	onOut  func(w *worker, why string)
 }
 
-func newPool(max, cpu int, reaper *reaper, onOut func(w *worker, why string)) *pool {
-	return &pool{max: max, cpu: cpu, byVat: map[string]*list.Element{}, recent: list.New(), reaper: reaper, onOut: onOut}
+func newPool(cpu int, reaper *reaper, onOut func(w *worker, why string)) *pool {
+	return &pool{cpu: cpu, byVat: map[string]*list.Element{}, recent: list.New(), reaper: reaper, onOut: onOut}
 }
 
 func (p *pool) size() int { return p.recent.Len() }
@@ -36,6 +37,22 @@ func (p *pool) size() int { return p.recent.Len() }
 func (p *pool) last() string { return p.recent.Back().Value.(*worker).vatID }
 
 func (p *pool) has(vatID string) bool { return p.byVat[vatID] != nil }
+
+// peek gives a vat's worker, nil if the vat is offline.
+func (p *pool) peek(vatID string) *worker {
+	if elem := p.byVat[vatID]; elem != nil {
+		return elem.Value.(*worker)
+	}
+	return nil
+}
+
+// latest gives the worker that was used most recently, nil if there is none.
+func (p *pool) latest() *worker {
+	if elem := p.recent.Front(); elem != nil {
+		return elem.Value.(*worker)
+	}
+	return nil
+}
 
 // use gives a vat's worker and marks it as the most recently used.
 func (p *pool) use(vatID string) *worker {
@@ -47,14 +64,20 @@ func (p *pool) use(vatID string) *worker {
 	return elem.Value.(*worker)
 }
 
-// makeRoom pages out the least recently used until n more workers fit.
-func (p *pool) makeRoom(n int) {
-	for p.recent.Len() > 0 && p.recent.Len()+n > p.max {
-		p.remove(p.recent.Back(), "least recently used")
+// evictOldest pages out the least recently used vat but the one that is spared;
+// ok tells whether there was one.
+func (p *pool) evictOldest(spared, why string) (ok bool) {
+	for elem := p.recent.Back(); elem != nil; elem = elem.Prev() {
+		if elem.Value.(*worker).vatID != spared {
+			p.remove(elem, why)
+			return true
+		}
 	}
+	return false
 }
 
-// adopt puts a worker into the pool; a former one of the same vat goes.
+// adopt puts a worker, for which there is room, into the pool; a former one of
+// the same vat goes.
 func (p *pool) adopt(vatID string, w *worker) {
 	if p.cpu >= 0 {
 		// A worker and the thread that delivers to it never run at the same
@@ -68,7 +91,6 @@ func (p *pool) adopt(vatID string, w *worker) {
 		p.recent.MoveToFront(elem)
 		return
 	}
-	p.makeRoom(1)
 	p.byVat[vatID] = p.recent.PushFront(w)
 }
 

@@ -18,6 +18,8 @@ type process interface {
 	PinTo(cpu int) error
 	KeepOff(cpu int) error
 	Unpin() error
+	// MemoryBytes is what the process has in memory now.
+	MemoryBytes() (int64, error)
 	Close() error
 	Kill()
 }

@@ -22,6 +22,7 @@ func newReaper(cpu int) *reaper {
 
 // end takes a worker over; the caller must not use it again.
 func (r *reaper) end(w *worker) {
+	w.seat.leave()
 	r.slots <- struct{}{}
 	r.dying.Go(func() {
 		defer func() { <-r.slots }()

@@ -135,9 +135,11 @@ func decodeRecord(vatID, text string) (*record, error) {
 }
 
 // label names a vat for people.
-func (r *record) label() string {
-	if r.Name == "" {
-		return r.ID
+func (r *record) label() string { return label(r.ID, r.Name) }
+
+func label(vatID, name string) string {
+	if name == "" {
+		return vatID
 	}
-	return r.ID + " (" + r.Name + ")"
+	return vatID + " (" + name + ")"
 }

@@ -130,6 +130,7 @@ func (s *Supervisor) saveHeap(rec *record, image xsnap.Image, w *worker) (snapsh
 	if err != nil {
 		return snapshots.Info{}, nil, err
 	}
+	s.makeRoom(rec.ID)
 	heap, feed := io.Pipe()
 	type launched struct {
 		w   *worker

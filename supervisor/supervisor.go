@@ -33,11 +33,13 @@ type Options struct {
 	Image     xsnap.Image // for incarnations that start from now on
 	CacheDir  string      // base snapshots; empty = inside Dir
 	MaxOnline int         // workers at a time
-	CPU       int         // CPU that deliveries and workers share; -1 = free
-	Limits    xsnap.Limits
-	Sandbox   xsnap.Sandbox // how workers are contained
-	Watch     xsnap.Watch   // what is done about silent workers; Tell is the supervisor's own
-	Logger    hclog.Logger
+	// MaxMemoryBytes is what all workers together may have in memory; 0 is no limit.
+	MaxMemoryBytes int64
+	CPU            int // CPU that deliveries and workers share; -1 = free
+	Limits         xsnap.Limits
+	Sandbox        xsnap.Sandbox // how workers are contained
+	Watch          xsnap.Watch   // what is done about silent workers; Tell is the supervisor's own
+	Logger         hclog.Logger
 	// StoreFault is the store's fault hook, for tests.
 	StoreFault func(op string) error
 	// starter replaces the real engines, for tests; wrap only comes between
@@ -84,6 +86,7 @@ type Supervisor struct {
 	db        *store.DB
 	snapshots *snapshots.Dir
 	starter   starter
+	census    *census
 	reaper    *reaper
 	pool      *pool
 	image     xsnap.Image
@@ -117,7 +120,8 @@ func Open(opts Options, host Host, hostHeight int64) (*Supervisor, error) {
 		s.log = hclog.NewNullLogger()
 	}
 	s.reaper = newReaper(opts.CPU)
-	s.pool = newPool(max(1, opts.MaxOnline), opts.CPU, s.reaper, s.pagedOut)
+	s.census = &census{bounds: bounds{workers: max(1, opts.MaxOnline), bytes: opts.MaxMemoryBytes}}
+	s.pool = newPool(opts.CPU, s.reaper, s.pagedOut)
 	if err := s.open(opts, hostHeight); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

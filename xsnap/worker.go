@@ -34,6 +34,7 @@ type Worker struct {
 	load    *load // nil once loaded, or if there was nothing to pump
 	broken  error // why no further command is possible
 	closed  bool
+	statm   *os.File // nil until MemoryBytes
 }
 
 // ErrClosed says that the Worker was closed by its owner.
@@ -208,6 +209,9 @@ func (w *Worker) Close() error {
 	<-w.proc.exited
 	w.wire.close()
 	_ = w.save.Close()
+	if w.statm != nil {
+		_ = w.statm.Close()
+	}
 	if w.load != nil {
 		w.load.abandon()
 	}

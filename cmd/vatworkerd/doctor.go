@@ -104,8 +104,8 @@ func (a *app) checkDescriptors() finding {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return found("descriptors", "", err)
 	}
-	need := uint64(descriptorsPerWorker*max(a.maxOnline, 1) + descriptorsElse)
-	detail := fmt.Sprintf("%d may be open, %d workers need up to %d", limit.Max, a.maxOnline, need)
+	need := uint64(descriptorsPerWorker*max(a.pool.maxOnline, 1) + descriptorsElse)
+	detail := fmt.Sprintf("%d may be open, %d workers need up to %d", limit.Max, a.pool.maxOnline, need)
 	if limit.Max < need {
 		return finding{Check: "descriptors", Detail: detail, Hint: "raise the limit (ulimit -n), or lower --max-online"}
 	}

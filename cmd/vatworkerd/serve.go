@@ -73,13 +73,14 @@ func (a *app) supervisorOptions(lockdown, supervisorBundle string) (supervisor.O
 	if opts.CPU, err = parseCPU(a.cpu); err != nil {
 		return opts, err
 	}
-	if err := checkMaxOnline(a.maxOnline); err != nil {
+	if err := a.pool.check(); err != nil {
 		return opts, err
 	}
 	if err := a.checkWatch(); err != nil {
 		return opts, err
 	}
-	opts.Dir, opts.CacheDir, opts.MaxOnline, opts.Sandbox, opts.Watch = a.db, a.cache, a.maxOnline, a.sandbox, a.watch
+	a.pool.apply(&opts)
+	opts.Dir, opts.CacheDir, opts.Sandbox, opts.Watch = a.db, a.cache, a.sandbox, a.watch
 	if opts.Logger, err = a.logger("vatworkerd", logWarn); err != nil {
 		return opts, err
 	}
@@ -157,13 +158,6 @@ func tellHost(requests, replies *os.File, why error) error {
 		return failed{exit: refused.exit}
 	}
 	return why
-}
-
-func checkMaxOnline(n int) error {
-	if n < 1 {
-		return usageError("cannot use --max-online %d: it must be at least 1", n)
-	}
-	return nil
 }
 
 func (a *app) checkWatch() error {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -91,7 +90,7 @@ func (a *app) daemonFlags(dir string) ([]string, error) {
 	if _, err := parseCPU(a.cpu); err != nil {
 		return nil, err
 	}
-	if err := checkMaxOnline(a.maxOnline); err != nil {
+	if err := a.pool.check(); err != nil {
 		return nil, err
 	}
 	if err := a.checkWatch(); err != nil {
@@ -99,10 +98,11 @@ func (a *app) daemonFlags(dir string) ([]string, error) {
 	}
 	flags := []string{
 		"--engine", engine.Engine, "--lockdown", engine.Lockdown, "--supervisor", engine.Supervisor,
-		"--max-online", strconv.Itoa(a.maxOnline), "--cpu", a.cpu, "--sandbox", a.sandbox.String(),
+		"--cpu", a.cpu, "--sandbox", a.sandbox.String(),
 		"--silence-alarm", a.watch.AlarmAfter.String(), "--silence-limit", a.watch.SilenceLimit.String(),
 		"--log-level", a.level(logOff), "--color", a.daemonColor(),
 	}
+	flags = append(flags, a.pool.arguments()...)
 	if a.logJSON {
 		flags = append(flags, "--log-json")
 	}

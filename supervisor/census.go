@@ -1,0 +1,100 @@
+package supervisor
+
+import "sync"
+
+// bounds are what all workers together may take of this machine.
+type bounds struct {
+	workers int
+	bytes   int64 // 0 = no limit
+}
+
+// census counts the worker processes that live, whoever has them: online vats,
+// those on their way in, spares, both of a vat whose snapshot is being taken. A
+// worker that was given to the reaper counts no more. Safe for concurrent use.
+type census struct {
+	bounds bounds
+
+	mu      sync.Mutex // guards the rest, and the bytes of the seats
+	workers int
+	weighed int   // workers whose memory is known
+	bytes   int64 // that they take
+}
+
+// seat is the place of one worker in the census.
+type seat struct {
+	census *census
+	bytes  int64 // 0 until the worker is weighed
+	left   bool
+}
+
+// take gives a seat whether or not there is room: who needs one makes room first.
+func (c *census) take() *seat {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.workers++
+	return &seat{census: c}
+}
+
+// fits tells whether another worker, of the size that is usual here, is within
+// bounds.
+func (c *census) fits() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	usual := int64(0)
+	if c.weighed > 0 {
+		usual = c.bytes / int64(c.weighed)
+	}
+	return c.workers < c.bounds.workers && (c.bounds.bytes == 0 || c.bytes+usual <= c.bounds.bytes)
+}
+
+// over tells whether the workers take more memory than they may.
+func (c *census) over() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.bounds.bytes > 0 && c.bytes > c.bounds.bytes
+}
+
+// figures gives how many workers there are and what memory they take.
+func (c *census) figures() (workers int, bytes int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.workers, c.bytes
+}
+
+// weigh notes the memory that the seat's worker takes now.
+func (s *seat) weigh(bytes int64) {
+	s.census.mu.Lock()
+	defer s.census.mu.Unlock()
+	if !s.left {
+		s.forget()
+		s.remember(bytes)
+	}
+}
+
+// leave gives the seat back; once more is harmless.
+func (s *seat) leave() {
+	s.census.mu.Lock()
+	defer s.census.mu.Unlock()
+	if s.left {
+		return
+	}
+	s.left = true
+	s.census.workers--
+	s.forget()
+}
+
+// remember and forget add and take away the seat's weight; mu is held.
+func (s *seat) remember(bytes int64) {
+	if s.bytes = bytes; bytes > 0 {
+		s.census.weighed++
+		s.census.bytes += bytes
+	}
+}
+
+func (s *seat) forget() {
+	if s.bytes > 0 {
+		s.census.weighed--
+		s.census.bytes -= s.bytes
+	}
+	s.bytes = 0
+}
