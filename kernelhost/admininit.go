@@ -15,7 +15,7 @@ import (
 // and checks that there is every device it asks for.
 func (k *Kernel) withAdmin(cfg config.Config) (config.Config, error) {
 	for _, d := range cfg.Devices {
-		if !k.hasDevice(d.Name) {
+		if _, ok := k.device(d.Name); !ok {
 			return cfg, &UnknownDeviceError{Name: d.Name}
 		}
 	}

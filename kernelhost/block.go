@@ -126,10 +126,14 @@ func (k *Kernel) commit(ctx context.Context) error {
 	}
 	crashpoint.Here(crashpoint.HostCommitted)
 	k.settled, k.changed = len(k.testLog), false
+	clear(k.resolved)
 	if err := k.call(ctx, pipeproto.ReqCommit, pipeproto.Height{Height: height}, nil); err != nil {
 		return fmt.Errorf("block %d is committed, but vatworkerd could not finish it; open the database again: %w", height, err)
 	}
 	crashpoint.Here(crashpoint.HostFinished)
+	if err := k.release(); err != nil {
+		return fmt.Errorf("block %d is committed, but what devices emitted could not be released: %w", height, err)
+	}
 	return nil
 }
 
@@ -143,10 +147,19 @@ func (k *Kernel) Height() int64 {
 	return k.db.Height()
 }
 
-// TestLog gives the vatPowers.testLog lines of this session, in order. Lines of
-// cranks and blocks that were undone are not among them.
+// embargo keeps back what a committed crank would show the world outside, until
+// its block is committed as well.
+func (k *Kernel) embargo(c *crank) {
+	k.testLog = append(k.testLog, c.testLog...)
+	for _, kpid := range c.resolved {
+		k.resolved[kpid] = true
+	}
+}
+
+// TestLog gives the vatPowers.testLog lines of this session's committed blocks,
+// in order.
 func (k *Kernel) TestLog() []string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return append([]string{}, k.testLog...)
+	return append([]string{}, k.testLog[:k.settled]...)
 }

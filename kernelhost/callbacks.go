@@ -90,7 +90,7 @@ func (h *callbacks) commit() ([]pipeproto.Item, []byte, error) {
 		return nil, nil, fmt.Errorf("cannot commit the host's half of a crank: %w", err)
 	}
 	crashpoint.Here(crashpoint.HostCrankKept)
-	h.k.testLog = append(h.k.testLog, c.testLog...)
+	h.k.embargo(c)
 	for _, vatID := range c.started {
 		h.started[vatID] = true
 	}

@@ -80,15 +80,6 @@ func (c *crank) callToKernel(req pipeproto.CallNow) (node string, args capdata.C
 	return node, args, err
 }
 
-func (k *Kernel) hasDevice(name string) bool {
-	for _, d := range k.opts.Devices {
-		if d.Name == name {
-			return true
-		}
-	}
-	return false
-}
-
 // checkRegistered refuses devices that could not be told apart, or run.
 func checkRegistered(devices []Device) error {
 	seen := map[string]bool{adminDevice: true}

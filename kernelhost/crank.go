@@ -28,6 +28,7 @@ type crank struct {
 	actions    []pipeproto.Action // to be done at the end of the crank
 	illegal    string             // found in callNow: the crank must not commit
 	panicked   error              // the crank, and its block, must not commit
+	resolved   []string           // promises
 }
 
 func newCrank(kv *store.Crank) *crank {
@@ -216,6 +217,7 @@ func (c *crank) resolve(vatID string, resolutions []resolution) error {
 			return err
 		}
 		c.settle(r.kpid, r.rejected, r.data)
+		c.resolved = append(c.resolved, r.kpid)
 		if r.rejected && p.policy == policyPanic {
 			c.panicked = &BootstrapError{Promise: r.kpid, Reason: capdata.Legible(r.data)}
 		}

@@ -14,13 +14,20 @@ import (
 // while the vat waits. A config asks for it by name under "devices"; bootstrap
 // gets its root node. What Invoke does must follow from its arguments and its
 // kept state alone, for a crank may be undone and run again, and other hosts
-// must come to the same.
+// must come to the same. What goes out it emits, what comes in Kernel.Input
+// brings.
 type Device struct {
 	Name string
 	// Invoke serves one call. The result is smallcaps whose slots are those of
 	// Invocation: no promises. An error is thrown in the vat as an Error with its
 	// text; what the call has changed stays.
 	Invoke func(*Invocation) (capdata.CapData, error)
+	// Release, which only a device that emits needs, gives an output to the world
+	// outside once its block is committed, in order. After a crash an output may
+	// come again, under the same ID. One that gives an error stays and comes again
+	// after the next block, or when the kernel is opened. Release runs inside a
+	// method of the Kernel and must not call it.
+	Release func(Output) error
 }
 
 // Invocation is one call of a device. It may be used until Invoke returns.
@@ -37,6 +44,7 @@ type Invocation struct {
 
 	c        *crank
 	deviceID string
+	device   Device
 }
 
 // Get reads what Set has kept under a key.
@@ -183,8 +191,8 @@ func (k *Kernel) invoke(c *crank, node, method string, args capdata.CapData) (ca
 	if name == adminDevice {
 		return c.invokeAdmin(deviceID, slot, method, args)
 	}
-	at := slices.IndexFunc(k.opts.Devices, func(d Device) bool { return d.Name == name })
-	if at < 0 {
+	device, ok := k.device(name)
+	if !ok {
 		return capdata.CapData{}, &UnknownDeviceError{Name: name}
 	}
 	for _, kref := range args.Slots {
@@ -197,8 +205,8 @@ func (k *Kernel) invoke(c *crank, node, method string, args capdata.CapData) (ca
 		return capdata.CapData{}, err
 	}
 	parameters, _ := c.kv.Get(deviceID + ".parameters")
-	call := Invocation{Node: slot, Method: method, Args: args, Parameters: json.RawMessage(parameters), c: c, deviceID: deviceID}
-	result, err := k.opts.Devices[at].Invoke(&call)
+	call := Invocation{Node: slot, Method: method, Args: args, Parameters: json.RawMessage(parameters), c: c, deviceID: deviceID, device: device}
+	result, err := device.Invoke(&call)
 	if err != nil {
 		return capdata.CapData{}, errors.Join(&invokeError{why: err.Error()}, c.kv.Err())
 	}
@@ -206,6 +214,15 @@ func (k *Kernel) invoke(c *crank, node, method string, args capdata.CapData) (ca
 		err = invokef("its result: %v", err)
 	}
 	return result, err
+}
+
+// device gives a registered device.
+func (k *Kernel) device(name string) (Device, bool) {
+	at := slices.IndexFunc(k.opts.Devices, func(d Device) bool { return d.Name == name })
+	if at < 0 {
+		return Device{}, false
+	}
+	return k.opts.Devices[at], true
 }
 
 func isNode(kref string) bool {

@@ -66,7 +66,8 @@ type Kernel struct {
 	dead      error // why only Close is left
 	changed   bool  // the open block may hold something
 	testLog   []string
-	settled   int // how much of testLog is committed
+	settled   int             // how much of testLog is committed
+	resolved  map[string]bool // promises that the open block has resolved
 }
 
 // Open opens or creates the kernel's state in opts.DBDir, starts the daemon
@@ -77,7 +78,7 @@ func Open(ctx context.Context, opts Options) (*Kernel, error) {
 	if err := checkRegistered(opts.Devices); err != nil {
 		return nil, err
 	}
-	k := &Kernel{opts: opts, log: opts.Logger}
+	k := &Kernel{opts: opts, log: opts.Logger, resolved: map[string]bool{}}
 	if k.log == nil {
 		k.log = hclog.NewNullLogger()
 	}
@@ -126,7 +127,7 @@ func (k *Kernel) open(ctx context.Context) error {
 	if err := k.knowStore(k.hello.StoreID); err != nil {
 		return err
 	}
-	return nil
+	return k.release()
 }
 
 // storeIDKey is where the name of the daemon's store is kept, locally.
@@ -286,6 +287,7 @@ func (k *Kernel) rollback(ctx context.Context) error {
 func (k *Kernel) dropOwnBlock() error {
 	k.callbacks.forget()
 	k.testLog = k.testLog[:k.settled]
+	clear(k.resolved)
 	k.changed = false
 	return k.db.Rollback()
 }

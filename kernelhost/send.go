@@ -131,12 +131,14 @@ func (k *Kernel) change(ctx context.Context, body func(*crank) error) error {
 		return also(err, k.rollback(ctx))
 	}
 	crashpoint.Here(crashpoint.HostChangeKept)
+	k.embargo(c)
 	return nil
 }
 
 // PromiseResult gives the state of a promise, Unresolved, Fulfilled or
 // Rejected, and what it was resolved to, kernel-space; the kernel keeps the
-// promise until Unpin.
+// promise until Unpin. What the open block has resolved is Unresolved until the
+// block is committed.
 func (k *Kernel) PromiseResult(promise string) (state string, data capdata.CapData, err error) {
 	defer k.leave()
 	if err := k.enter(); err != nil {
@@ -152,8 +154,8 @@ func (k *Kernel) PromiseResult(promise string) (state string, data capdata.CapDa
 	if !ok {
 		return "", data, fmt.Errorf("there is no promise %s", promise)
 	}
-	if state == Unresolved {
-		return state, data, nil
+	if state == Unresolved || k.resolved[promise] {
+		return Unresolved, data, nil
 	}
 	body, _, err := k.db.Get(promise + ".data.body")
 	if err != nil {

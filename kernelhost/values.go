@@ -29,7 +29,8 @@ func (e *RejectedError) Unwrap() error {
 }
 
 // ErrUnresolved says that a promise has not been resolved: its vat has not
-// answered, is paused or suspended, or the budget has ended.
+// answered, is paused or suspended, the budget has ended, or the block that
+// resolves it is not committed.
 var ErrUnresolved = errors.New("the promise is not resolved")
 
 // Send is QueueToVat with Go values as arguments, see capdata.Marshal. Forget

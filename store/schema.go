@@ -39,6 +39,12 @@ CREATE TABLE prepared (one INTEGER PRIMARY KEY CHECK (one = 1), height INTEGER N
 CREATE TABLE local (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX snapshotsInUse ON snapshots (hash) WHERE inUse = 1;
 `,
+	// 2: what a kernel host's blocks send to the world outside.
+	`
+CREATE TABLE outbox (
+  sender TEXT NOT NULL, id INTEGER NOT NULL, height INTEGER NOT NULL, data TEXT NOT NULL,
+  PRIMARY KEY (sender, id));
+`,
 }
 
 // consensusTable is a table whose changes a prepared block can take back.
@@ -60,8 +66,8 @@ func consensusTables() []consensusTable {
 	}
 }
 
-// ownTables lists the tables that are outside of consensus and of the undo.
-func ownTables() []string { return []string{"local", "prepared", "undo"} }
+// ownTables lists the tables that are outside of the undo.
+func ownTables() []string { return []string{"local", "outbox", "prepared", "undo"} }
 
 // migrate brings the file to the present schema, in one transaction.
 func (d *DB) migrate() error {
