@@ -15,19 +15,19 @@ import (
 func (v *verifier) exports(vatID string) error {
 	_, ok, err := v.s.db.QueryRow("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'pendingExports'")
 	if err != nil || !ok {
-		return v.survive("", "pendingExports", err)
+		return v.Survive("", "pendingExports", err)
 	}
 	rows, err := v.s.db.Query("SELECT key, value FROM pendingExports ORDER BY key")
 	if err != nil {
-		return v.survive("", "pendingExports", err)
+		return v.Survive("", "pendingExports", err)
 	}
 	for _, row := range rows {
 		key := row.Text(0)
 		if vatID != "" && !ofVat(key, vatID) {
 			continue
 		}
-		v.report.ExportRecords++
-		if err := v.survive("", key, v.export(key, row)); err != nil {
+		v.Count(countExportRecords, 1)
+		if err := v.Survive("", key, v.export(key, row)); err != nil {
 			return err
 		}
 	}
@@ -62,7 +62,7 @@ func (v *verifier) export(key string, row store.Row) error {
 	default:
 		return nil
 	}
-	v.add(wrong)
+	v.Add(wrong)
 	return nil
 }
 

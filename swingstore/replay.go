@@ -134,7 +134,7 @@ func (r *replay) run(vatID string) error {
 		return r.refuse("kv."+vatID+".options", fmt.Sprintf("its worker is of type %q; only vats on xsnap workers are replayed", t))
 	}
 	if r.span.StartPos == r.span.EndPos {
-		return r.refuse(spanPlace(r.span), "the span has no items")
+		return r.refuse(r.span.Place(), "the span has no items")
 	}
 	defer r.closeWorker()
 	err = r.missing(transcripts.Each(r.s.db, vatID, r.span.StartPos, r.span.EndPos, r.item))
@@ -159,7 +159,7 @@ func (r *replay) missing(err error) error {
 	if missing.Missing == r.span.StartPos && !r.span.IsCurrent {
 		why = "its items were dropped, as nodes do with old spans; choose the current span, or a store with its history kept"
 	}
-	return &NotReplayableError{VatID: r.vat.VatID, Place: spanPlace(r.span), Why: why, Err: err}
+	return &NotReplayableError{VatID: r.vat.VatID, Place: r.span.Place(), Why: why, Err: err}
 }
 
 func (r *replay) chooseSpan() (transcripts.Span, error) {
@@ -184,7 +184,7 @@ func (r *replay) chooseSpan() (transcripts.Span, error) {
 
 func (r *replay) tick(position int64) {
 	if r.opts.Progress != nil {
-		r.opts.Progress(store.Progress{What: spanPlace(r.span), Done: position - r.span.StartPos, Total: r.span.EndPos - r.span.StartPos})
+		r.opts.Progress(store.Progress{What: r.span.Place(), Done: position - r.span.StartPos, Total: r.span.EndPos - r.span.StartPos})
 	}
 }
 
@@ -195,7 +195,7 @@ func (r *replay) item(position int64, item string) error {
 	r.tick(position)
 	entry, err := transcripts.Decode(item)
 	if err != nil {
-		return r.refuse(fmt.Sprintf("%s item %d", spanPlace(r.span), position), err.Error())
+		return r.refuse(fmt.Sprintf("%s item %d", r.span.Place(), position), err.Error())
 	}
 	if r.worker == nil {
 		r.worker, err = r.startWorker(entry)
@@ -203,7 +203,7 @@ func (r *replay) item(position int64, item string) error {
 	}
 	switch entry.Kind() {
 	case transcripts.KindInitializeWorker, transcripts.KindLoadSnapshot:
-		return r.refuse(fmt.Sprintf("%s item %d", spanPlace(r.span), position), entry.Kind()+" stands only at the start of a span")
+		return r.refuse(fmt.Sprintf("%s item %d", r.span.Place(), position), entry.Kind()+" stands only at the start of a span")
 	case transcripts.KindShutdownWorker:
 		return nil
 	case transcripts.KindSaveSnapshot:

@@ -72,7 +72,7 @@ func readInitialization(first transcripts.Entry) (initialization, error) {
 func (r *replay) startWorker(first transcripts.Entry) (*xsnap.Worker, error) {
 	place, hash, err := startOf(r.span, first)
 	if err != nil {
-		return nil, r.refuse(spanPlace(r.span), err.Error())
+		return nil, r.refuse(r.span.Place(), err.Error())
 	}
 	if place != "" {
 		r.report.Start, r.report.SnapshotHash = StartSnapshot, hash
@@ -81,7 +81,7 @@ func (r *replay) startWorker(first transcripts.Entry) (*xsnap.Worker, error) {
 	r.report.Start = StartBundles
 	init, err := readInitialization(first)
 	if err != nil {
-		return nil, r.refuse(spanPlace(r.span), err.Error())
+		return nil, r.refuse(r.span.Place(), err.Error())
 	}
 	return r.fromBundles(init)
 }
@@ -129,7 +129,7 @@ func (r *replay) fromSnapshot(place, hash string) (*xsnap.Worker, error) {
 func (r *replay) fromBundles(init initialization) (*xsnap.Worker, error) {
 	ids := init.WorkerOptions.BundleIDs
 	if init.Source.BundleID == "" {
-		return nil, r.refuse(spanPlace(r.span), "the transcript does not name the vat's bundle")
+		return nil, r.refuse(r.span.Place(), "the transcript does not name the vat's bundle")
 	}
 	image, err := r.imageOf(ids)
 	if err != nil {
@@ -204,7 +204,7 @@ func (r *replay) imageOf(ids []string) (image xsnap.Image, err error) {
 		return image, nil
 	}
 	if len(ids) != 2 {
-		return image, r.refuse(spanPlace(r.span), fmt.Sprintf("the transcript names %d worker bundles, a lockdown and a supervisor were expected", len(ids)))
+		return image, r.refuse(r.span.Place(), fmt.Sprintf("the transcript names %d worker bundles, a lockdown and a supervisor were expected", len(ids)))
 	}
 	dir, err := os.MkdirTemp("", "vatworkerd-bundles-")
 	if err != nil {

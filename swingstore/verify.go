@@ -2,12 +2,12 @@ package swingstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"vatworkerd/store"
+	"vatworkerd/transcripts"
 )
 
 // Verification is the result of Verify.
@@ -38,49 +38,38 @@ func (v Verification) OK() bool { return len(v.Problems) == 0 }
 // Errors: *NoVatError, *ChangedError, ctx's error, and errors of the disk. What
 // was found until then comes with them.
 func (s *Store) Verify(ctx context.Context, vatID string, progress func(store.Progress)) (Verification, error) {
-	v := &verifier{s: s, ctx: ctx, progress: progress}
-	v.report.VatID, v.report.Problems = vatID, []store.Problem{}
+	v := &verifier{Audit: store.NewAudit(ctx, progress), s: s}
 	err := v.run(vatID)
-	return v.report, s.settle(err)
+	return v.verification(vatID), s.settle(err)
 }
 
 type verifier struct {
-	s        *Store
-	ctx      context.Context
-	progress func(store.Progress)
-	report   Verification
-	done     int64
-	total    int64
+	*store.Audit
+	s *Store
 }
 
-func (v *verifier) add(problems ...store.Problem) {
-	v.report.Problems = append(v.report.Problems, problems...)
-}
+// Names under which a verification counts, besides those of package transcripts.
+const (
+	countVats            = "vats"
+	countSnapshots       = "snapshots"
+	countPrunedSnapshots = "pruned snapshots"
+	countBundles         = "bundles"
+	countExportRecords   = "export records"
+)
 
-// survive turns damage of the database into a problem of a place and lets the
-// next check go on; other errors come back.
-func (v *verifier) survive(vatID, place string, err error) error {
-	var corrupt *store.CorruptError
-	if !errors.As(err, &corrupt) {
-		return err
+func (v *verifier) verification(vatID string) Verification {
+	return Verification{
+		VatID: vatID, Problems: v.Problems(), Vats: v.Counted(countVats),
+		Spans: v.Counted(transcripts.CountSpans), PrunedSpans: v.Counted(transcripts.CountPruned), Items: v.Counted(transcripts.CountItems),
+		Snapshots: v.Counted(countSnapshots), PrunedSnapshots: v.Counted(countPrunedSnapshots),
+		Bundles: v.Counted(countBundles), ExportRecords: v.Counted(countExportRecords),
 	}
-	v.add(store.Problem{Kind: store.KindDatabase, VatID: vatID, Place: place, What: "its rows cannot be read: " + corrupt.Err.Error()})
-	return nil
-}
-
-// step reports progress before a piece of work.
-func (v *verifier) step(what string) error {
-	if v.progress != nil {
-		v.progress(store.Progress{What: what, Done: v.done, Total: max(v.total, v.done)})
-	}
-	v.done++
-	return v.ctx.Err()
 }
 
 func (v *verifier) run(vatID string) error {
 	list, err := v.s.vats()
 	if err != nil {
-		if err := v.survive("", "kvStore", err); err != nil {
+		if err := v.Survive("", "kvStore", err); err != nil {
 			return err
 		}
 		if err := v.findVats(&list); err != nil {
@@ -109,7 +98,7 @@ func (v *verifier) findVats(list *VatList) error {
 			list.Vats = append(list.Vats, Vat{VatID: id})
 		}
 	}
-	return v.survive("", "database", err)
+	return v.Survive("", "database", err)
 }
 
 func (v *verifier) one(vat Vat) error {
@@ -129,11 +118,11 @@ func (v *verifier) one(vat Vat) error {
 }
 
 func (v *verifier) all(list VatList) error {
-	v.add(list.Problems...)
+	v.Add(list.Problems...)
 	if err := v.count(0, "SELECT (SELECT count(*) FROM transcriptSpans) + (SELECT count(*) FROM snapshots) + (SELECT count(*) FROM bundles)"); err != nil {
 		return err
 	}
-	if err := v.survive("", "database", v.quickCheck()); err != nil {
+	if err := v.Survive("", "database", v.quickCheck()); err != nil {
 		return err
 	}
 	for _, vat := range list.Vats {
@@ -147,20 +136,17 @@ func (v *verifier) all(list VatList) error {
 func (v *verifier) count(more int64, query string, args ...any) error {
 	row, _, err := v.s.db.QueryRow(query, args...)
 	if err == nil {
-		v.total = more + row.Int64(0)
+		v.Expect(more + row.Int64(0))
 	}
-	return v.survive("", "database", err)
+	return v.Survive("", "database", err)
 }
 
 func (v *verifier) quickCheck() error {
-	if err := v.step("database"); err != nil {
-		return err
-	}
-	v.done = 0
+	v.Look("database")
 	rows, err := v.s.db.Query("PRAGMA quick_check(20)")
 	for _, row := range rows {
 		if text := row.Text(0); text != "ok" {
-			v.add(store.Problem{Kind: store.KindDatabase, Place: "database", What: strings.TrimSpace(text)})
+			v.Add(store.Problem{Kind: store.KindDatabase, Place: "database", What: strings.TrimSpace(text)})
 		}
 	}
 	return err
@@ -168,12 +154,12 @@ func (v *verifier) quickCheck() error {
 
 // vat checks a vat's transcript and snapshots, and its records.
 func (v *verifier) vat(vat Vat) error {
-	v.report.Vats++
-	v.add(vat.Problems...)
-	if err := v.survive(vat.VatID, "transcript."+vat.VatID, v.transcript(vat)); err != nil {
+	v.Count(countVats, 1)
+	v.Add(vat.Problems...)
+	if err := transcripts.Audit(v.Audit, v.s.db, vat.VatID, transcripts.Rules{Terminated: vat.Terminated}); err != nil {
 		return err
 	}
-	return v.survive(vat.VatID, "snapshot."+vat.VatID, v.snapshots(vat))
+	return v.Survive(vat.VatID, "snapshot."+vat.VatID, v.snapshots(vat))
 }
 
 // bundlesOf are the bundles that a vat needs to start, each once.
@@ -194,7 +180,7 @@ func bundlesOf(vat Vat) []string {
 func (v *verifier) bundles(list VatList) error {
 	rows, err := v.s.db.Query("SELECT bundleID FROM bundles ORDER BY bundleID")
 	if err != nil {
-		return v.survive("", "bundles", err)
+		return v.Survive("", "bundles", err)
 	}
 	stored := map[string]bool{}
 	for _, row := range rows {
@@ -206,7 +192,7 @@ func (v *verifier) bundles(list VatList) error {
 	for _, vat := range list.Vats {
 		for _, id := range bundlesOf(vat) {
 			if !stored[id] {
-				v.add(store.Problem{Kind: store.KindBundle, VatID: vat.VatID, Place: "bundle." + id, What: fmt.Sprintf("vat %s needs it and the store does not hold it", vat.VatID)})
+				v.Add(store.Problem{Kind: store.KindBundle, VatID: vat.VatID, Place: "bundle." + id, What: fmt.Sprintf("vat %s needs it and the store does not hold it", vat.VatID)})
 			}
 		}
 	}
@@ -215,14 +201,14 @@ func (v *verifier) bundles(list VatList) error {
 
 func (v *verifier) bundle(id string) error {
 	place := "bundle." + id
-	if err := v.step(place); err != nil {
+	if err := v.Step(place); err != nil {
 		return err
 	}
 	data, ok, err := v.s.bundle(id)
 	if err != nil {
-		return v.survive("", place, err)
+		return v.Survive("", place, err)
 	}
-	v.report.Bundles++
-	v.add(checkBundle(id, data, ok)...)
+	v.Count(countBundles, 1)
+	v.Add(checkBundle(id, data, ok)...)
 	return nil
 }

@@ -18,10 +18,10 @@ func (v *verifier) snapshots(vat Vat) error {
 	}
 	for _, position := range rows {
 		place := fmt.Sprintf("snapshot.%s.%d", vat.VatID, position.Int64(0))
-		if err := v.step(place); err != nil {
+		if err := v.Step(place); err != nil {
 			return err
 		}
-		if err := v.survive(vat.VatID, place, v.snapshot(vat, position.Int64(0))); err != nil {
+		if err := v.Survive(vat.VatID, place, v.snapshot(vat, position.Int64(0))); err != nil {
 			return err
 		}
 	}
@@ -29,7 +29,7 @@ func (v *verifier) snapshots(vat Vat) error {
 }
 
 func (v *verifier) wrongSnapshot(vatID, place, what, expected, got string) {
-	v.add(store.Problem{Kind: store.KindSnapshot, VatID: vatID, Place: place, What: what, Expected: expected, Got: got})
+	v.Add(store.Problem{Kind: store.KindSnapshot, VatID: vatID, Place: place, What: what, Expected: expected, Got: got})
 }
 
 func (v *verifier) snapshot(vat Vat, snapPos int64) error {
@@ -48,13 +48,13 @@ func (v *verifier) snapshot(vat Vat, snapPos int64) error {
 	case row.inUse:
 		v.wrongSnapshot(vat.VatID, row.place(), "it is in use and the store does not hold its content", "", "")
 	default:
-		v.report.PrunedSnapshots++
+		v.Count(countPrunedSnapshots, 1)
 	}
 	return v.savedAt(row)
 }
 
 func (v *verifier) heap(row snapshotRow) error {
-	v.report.Snapshots++
+	v.Count(countSnapshots, 1)
 	heap, err := row.open()
 	if err == nil {
 		_, err = io.Copy(io.Discard, heap)
@@ -113,7 +113,7 @@ func (v *verifier) snapshotOfCurrentSpan(vat Vat) error {
 	}
 	want, id, err := startOf(span, entry)
 	if err != nil {
-		v.wrongItem(span, span.StartPos, err.Error(), "", "")
+		v.Add(store.Problem{Kind: store.KindItem, VatID: vat.VatID, Place: span.Place(), Position: &span.StartPos, What: err.Error()})
 		return nil
 	}
 	if used != want {

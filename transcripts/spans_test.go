@@ -22,8 +22,15 @@ func fill(t testing.TB, c *store.Crank, vatID string, lengths ...int) {
 			_, err := RolloverSpan(c, vatID)
 			must(t, err)
 		}
-		for range length {
-			pos, err := Append(c, vatID, item(n))
+		for at := range length {
+			text := item(n)
+			switch {
+			case at == 0:
+				text = LoadSnapshot("hash").Encode()
+			case at == length-1 && i < len(lengths)-1:
+				text = SaveSnapshot("hash").Encode()
+			}
+			pos, err := Append(c, vatID, text)
 			must(t, err)
 			if pos != int64(n) {
 				t.Fatalf("item %d got position %d", n, pos)
