@@ -21,6 +21,9 @@ type Row struct {
 	InUse            bool  // the vat starts from it; at most one row of a vat
 }
 
+// Place is the name of the row's artifact, as the JavaScript store exports it.
+func (r Row) Place() string { return fmt.Sprintf("snapshot.%s.%d", r.VatID, r.SnapPos) }
+
 // Querier reads rows: a *store.DB, or a *store.Crank to see its own changes.
 type Querier interface {
 	Query(query string, args ...any) ([]store.Row, error)

@@ -11,13 +11,14 @@ type Audit struct {
 	progress    func(Progress)
 	done, total int64
 	problems    []Problem
+	notes       []Problem
 	counts      map[string]int64
 }
 
 // NewAudit begins an audit that ends when ctx does. progress may be nil; it is
 // called by the goroutine of the audit.
 func NewAudit(ctx context.Context, progress func(Progress)) *Audit {
-	return &Audit{ctx: ctx, progress: progress, problems: []Problem{}, counts: map[string]int64{}}
+	return &Audit{ctx: ctx, progress: progress, problems: []Problem{}, notes: []Problem{}, counts: map[string]int64{}}
 }
 
 // Add notes problems, in the order in which they are found.
@@ -25,6 +26,12 @@ func (a *Audit) Add(problems ...Problem) { a.problems = append(a.problems, probl
 
 // Problems gives all that were found; never nil.
 func (a *Audit) Problems() []Problem { return a.problems }
+
+// Note notes something that may stay as it is.
+func (a *Audit) Note(notes ...Problem) { a.notes = append(a.notes, notes...) }
+
+// Notes gives what was noted; never nil.
+func (a *Audit) Notes() []Problem { return a.notes }
 
 // Err gives all problems as one error, nil if there are none.
 func (a *Audit) Err() error {

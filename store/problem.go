@@ -40,8 +40,11 @@ func (p Problem) String() string {
 
 // Text is String without the place.
 func (p Problem) Text() string {
-	if p.Expected == "" && p.Got == "" {
+	switch {
+	case p.Expected == "" && p.Got == "":
 		return p.What
+	case p.Expected == "":
+		return fmt.Sprintf("%s: got %s", p.What, p.Got)
 	}
 	return fmt.Sprintf("%s: expected %s, got %s", p.What, p.Expected, p.Got)
 }

@@ -94,11 +94,15 @@ func (s *Supervisor) vatStatus(vatID string) (pipeproto.VatStatus, error) {
 
 // settledState is the state a record is in, or will be settled into.
 func (s *Supervisor) settledState(rec *record) (state, error) {
-	behind, err := s.behind(rec)
-	if behind {
-		return s.table[evRestart][rec.state()].next, err
+	epoch, err := epochIn(s.db)
+	return settledIn(s.table, rec, epoch), err
+}
+
+func settledIn(table [numEvents][numStates]cell, rec *record, epoch int64) state {
+	if !rec.Terminated && rec.Epoch < epoch {
+		return table[evRestart][rec.state()].next
 	}
-	return rec.state(), err
+	return rec.state()
 }
 
 func (s *Supervisor) addHistory(rec *record, now state, st *pipeproto.VatStatus) error {

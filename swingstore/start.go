@@ -19,31 +19,14 @@ const (
 )
 
 // startOf reads the first entry of a span: the place of the snapshot and its
-// hash, or nothing if the span starts a new worker.
+// hash, or nothing if the span starts a new worker. The snapshot has the position
+// of the save-snapshot that ended the span before.
 func startOf(span transcripts.Span, first transcripts.Entry) (place, hash string, err error) {
-	switch kind := first.Kind(); kind {
-	case transcripts.KindInitializeWorker:
-		return "", "", nil
-	case transcripts.KindLoadSnapshot:
-		var delivery []json.RawMessage
-		var config struct {
-			SnapshotID string `json:"snapshotID"`
-		}
-		err := json.Unmarshal(first.Delivery, &delivery)
-		if err == nil && len(delivery) != 2 {
-			err = errors.New("it names no snapshot")
-		}
-		if err == nil {
-			err = json.Unmarshal(delivery[1], &config)
-		}
-		if err != nil {
-			return "", "", fmt.Errorf("its load-snapshot cannot be read: %w", err)
-		}
-		// The snapshot has the position of the save-snapshot that ended the span before.
-		return fmt.Sprintf("snapshot.%s.%d", span.VatID, span.StartPos-1), config.SnapshotID, nil
-	default:
-		return "", "", fmt.Errorf("a span starts with initialize-worker or load-snapshot, not with %q", kind)
+	hash, loads, err := first.StartsFrom()
+	if err != nil || !loads {
+		return "", "", err
 	}
+	return fmt.Sprintf("snapshot.%s.%d", span.VatID, span.StartPos-1), hash, nil
 }
 
 // initialization is the second element of an initialize-worker entry.

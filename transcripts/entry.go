@@ -110,6 +110,33 @@ func (e Entry) Kind() string {
 	return kind
 }
 
+// StartsFrom reads the first entry of a span: the hash of the snapshot that it
+// loads, or that it starts a new worker and loads none.
+func (e Entry) StartsFrom() (hash string, loads bool, err error) {
+	switch kind := e.Kind(); kind {
+	case KindInitializeWorker:
+		return "", false, nil
+	case KindLoadSnapshot:
+		var delivery []json.RawMessage
+		var config struct {
+			SnapshotID string `json:"snapshotID"`
+		}
+		err := json.Unmarshal(e.Delivery, &delivery)
+		if err == nil && len(delivery) != 2 {
+			err = errors.New("it names no snapshot")
+		}
+		if err == nil {
+			err = json.Unmarshal(delivery[1], &config)
+		}
+		if err != nil {
+			return "", false, fmt.Errorf("its load-snapshot cannot be read: %w", err)
+		}
+		return config.SnapshotID, true, nil
+	default:
+		return "", false, fmt.Errorf("a span starts with initialize-worker or load-snapshot, not with %q", kind)
+	}
+}
+
 // Encode gives the item text, byte for byte what JSON.stringify of the
 // JavaScript kernel gives, or "" (which Append refuses) where Marshal fails.
 func (e Entry) Encode() string {
