@@ -14,6 +14,7 @@ PKG ?= ./...
 DEMO_DB := build/demo
 
 BUNDLE_SOURCES := $(wildcard testdata/bundles/*.js) $(wildcard kernelhost/vats/*.js)
+BENCH_SOURCES := $(wildcard bench/vats/*.js)
 
 # need: stops with one line that names what is missing. Evaluated when a recipe starts.
 need = $(if $(1),$(eval MISSING := $(shell sh tools/need.sh $(1)))$(if $(MISSING),$(error $(MISSING))))
@@ -91,8 +92,19 @@ lint: ## gofmt, go vet, staticcheck
 	@echo 'lint: staticcheck' >&2
 	@go run $(STATICCHECK) ./...
 
+.PHONY: bench-tools
+bench-tools:
+	@mkdir -p build/bench
+	@node tools/bundle.mjs --all build/bench/bundles $(BENCH_SOURCES)
+	@cc -O2 -Wall -Wextra -Werror -o build/bench/bare bench/bare/bare.c
+	@go build -buildvcs=auto -o build/bench/bench ./bench
+
 .PHONY: bench
-bench: prerequisites engine bundles build ## run the benchmarks (BENCH=pattern PKG=./dir)
+bench: prerequisites engine bundles build peer bench-tools ## measure against the JavaScript system, into bench/RESULTS.md (BENCH_QUICK=1: 3 minutes)
+	@build/bench/bench $(BENCH_FLAGS)
+
+.PHONY: bench-go
+bench-go: prerequisites engine bundles build ## run the Go benchmarks (BENCH=pattern PKG=./dir)
 	@go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m $(PKG)
 
 .PHONY: clean
