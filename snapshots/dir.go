@@ -53,6 +53,17 @@ func OpenDirFS(path string, fs FS) (*Dir, error) {
 // Path is where the file of a snapshot is, or would be.
 func (d *Dir) Path(hash string) string { return filepath.Join(d.path, hash+fileSuffix) }
 
+// StoredSize gives the size of a snapshot's file in bytes, and does not look
+// inside. Errors: *MissingError, *IOError.
+func (d *Dir) StoredSize(hash string) (int64, error) {
+	file, size, err := d.openFile(hash)
+	if err != nil {
+		return 0, err
+	}
+	_ = file.Close() // nothing was read
+	return size, nil
+}
+
 // Verify reads a whole snapshot and checks it. Errors are those of Open and Read.
 func (d *Dir) Verify(hash string) (Info, error) {
 	r, err := d.Open(hash)

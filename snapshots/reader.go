@@ -53,16 +53,9 @@ func (s *source) Read(p []byte) (int, error) {
 // Open opens a snapshot for reading. The caller closes the Reader. Errors:
 // *MissingError, *IOError.
 func (d *Dir) Open(hash string) (*Reader, error) {
-	if err := checkHash(hash); err != nil {
-		return nil, err
-	}
-	path := d.Path(hash)
-	file, size, err := d.fs.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &MissingError{Path: path, Hash: hash}
-	}
+	file, size, err := d.openFile(hash)
 	if err != nil {
-		return nil, d.diskError("open", path, err)
+		return nil, err
 	}
 	dec, err := d.coders.takeDecoder()
 	if err != nil {
@@ -75,6 +68,21 @@ func (d *Dir) Open(hash string) (*Reader, error) {
 		return nil, r.failure(err)
 	}
 	return r, nil
+}
+
+func (d *Dir) openFile(hash string) (File, int64, error) {
+	if err := checkHash(hash); err != nil {
+		return nil, 0, err
+	}
+	path := d.Path(hash)
+	file, size, err := d.fs.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, &MissingError{Path: path, Hash: hash}
+	}
+	if err != nil {
+		return nil, 0, d.diskError("open", path, err)
+	}
+	return file, size, nil
 }
 
 // StoredSize is the size of the file in bytes.

@@ -178,25 +178,3 @@ func limitOf(budget int) int64 {
 	}
 	return int64(budget) + 1
 }
-
-// Referenced gives the hashes some vat starts from: the files that must stay.
-func Referenced(q Querier) (map[string]bool, error) {
-	found, err := q.Query("SELECT hash FROM snapshots WHERE inUse = 1")
-	if err != nil {
-		return nil, fmt.Errorf("cannot list the snapshots in use: %w", err)
-	}
-	hashes := make(map[string]bool, len(found))
-	for _, r := range found {
-		hashes[r.Text(0)] = true
-	}
-	return hashes, nil
-}
-
-// IsReferenced tells whether any vat starts from the snapshot of this hash.
-func IsReferenced(q Querier, hash string) (bool, error) {
-	_, ok, err := q.QueryRow("SELECT 1 FROM snapshots WHERE hash = ? AND inUse = 1 LIMIT 1", hash)
-	if err != nil {
-		return false, fmt.Errorf("cannot tell whether snapshot %s is in use: %w", hash, err)
-	}
-	return ok, nil
-}

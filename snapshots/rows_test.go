@@ -2,7 +2,9 @@ package snapshots
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"sort"
 	"testing"
 
@@ -67,8 +69,8 @@ func TestLifeOfRows(t *testing.T) {
 	if rows, err := List(db, "v1"); err != nil || len(rows) != 2 {
 		t.Errorf("records after StopUsing: %+v, %v", rows, err)
 	}
-	if used, err := Referenced(db); err != nil || len(used) != 1 || !used[hashOf([]byte("a"))] {
-		t.Errorf("Referenced: %v, %v", used, err)
+	if kept, err := KeptHashes(db, 1); err != nil || len(kept) != 1 || !kept[hashOf([]byte("a"))] {
+		t.Errorf("KeptHashes: %v, %v", kept, err)
 	}
 }
 
@@ -233,6 +235,7 @@ func TestRowsFollowTheModel(t *testing.T) {
 			if err != nil || fmt.Sprint(got) != fmt.Sprint(m.rows()) {
 				rt.Fatalf("rows %v, want %v (%v)", got, m.rows(), err)
 			}
+			checkKept(rt, c, m, rapid.IntRange(0, 3).Draw(rt, "earlier"))
 		}
 	})
 }
@@ -265,11 +268,60 @@ func stepBoth(rt *rapid.T, c *store.Crank, m model) {
 	default:
 		pos := rapid.Int64Range(0, 5).Draw(rt, "position")
 		info := infoOf(rapid.StringN(1, 1, 1).Draw(rt, "content"), 7)
-		if err := Record(c, vatID, pos, 1, info); err != nil {
+		incarnation := rapid.Int64Range(0, 1).Draw(rt, "incarnation")
+		if err := Record(c, vatID, pos, incarnation, info); err != nil {
 			rt.Fatal(err)
 		}
 		m.stopUsing(vatID)
-		m[vatID][pos] = Row{VatID: vatID, SnapPos: pos, Incarnation: 1, Hash: info.Hash,
+		m[vatID][pos] = Row{VatID: vatID, SnapPos: pos, Incarnation: incarnation, Hash: info.Hash,
 			UncompressedSize: info.UncompressedSize, StoredSize: 7, InUse: true}
+	}
+}
+
+// kept is what stays of a vat's rows, by position.
+func (m model) kept(vatID string, earlier int) []Row {
+	var now Row
+	var rows []Row
+	for _, row := range m.rows() {
+		if row.VatID == vatID {
+			rows = append(rows, row)
+		}
+		if row.VatID == vatID && row.InUse {
+			now = row
+		}
+	}
+	if !now.InUse {
+		return nil
+	}
+	rows = slices.DeleteFunc(rows, func(row Row) bool {
+		return row.Incarnation != now.Incarnation || row.SnapPos > now.SnapPos
+	})
+	return rows[max(0, len(rows)-1-earlier):]
+}
+
+func checkKept(rt *rapid.T, c Crank, m model, earlier int) {
+	rt.Helper()
+	var all []Row
+	hashes := map[string]bool{}
+	for _, vatID := range []string{"v1", "v2"} {
+		want := m.kept(vatID, earlier)
+		if got, err := Kept(c, vatID, earlier); err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+			rt.Fatalf("kept of %s %v, want %v (%v)", vatID, got, want, err)
+		}
+		for _, row := range want {
+			hashes[row.Hash] = true
+		}
+		all = append(all, want...)
+	}
+	if got, err := Kept(c, "", earlier); err != nil || fmt.Sprint(got) != fmt.Sprint(all) {
+		rt.Fatalf("kept of all %v, want %v (%v)", got, all, err)
+	}
+	if got, err := KeptHashes(c, earlier); err != nil || !maps.Equal(got, hashes) {
+		rt.Fatalf("kept hashes %v, want %v (%v)", got, hashes, err)
+	}
+	for _, row := range m.rows() {
+		if got, err := IsKept(c, row.Hash, earlier); err != nil || got != hashes[row.Hash] {
+			rt.Fatalf("%s is kept: %v, want %v (%v)", row.Hash, got, hashes[row.Hash], err)
+		}
 	}
 }

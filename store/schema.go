@@ -45,6 +45,11 @@ CREATE TABLE outbox (
   sender TEXT NOT NULL, id INTEGER NOT NULL, height INTEGER NOT NULL, data TEXT NOT NULL,
   PRIMARY KEY (sender, id));
 `,
+	// 3: whether the file of a snapshot that is no longer in use stays is asked
+	// by its hash.
+	`
+CREATE INDEX snapshotsByHash ON snapshots (hash);
+`,
 }
 
 // consensusTable is a table whose changes a prepared block can take back.
