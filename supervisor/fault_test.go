@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"vatworkerd/pipeproto"
-	"vatworkerd/transcripts"
 )
 
 // work is a little of everything, used where the same work is done under
@@ -105,78 +102,6 @@ func TestWorkerThatKeepsDyingPanicsAndChangesNothing(t *testing.T) {
 	if got := ranBy(r.host); len(got) != 1 {
 		t.Errorf("ran %v, want the one delivery", got)
 	}
-}
-
-func snapshotFile(r *rig, vatID string) string {
-	r.t.Helper()
-	hash := r.status(vatID).SnapshotHash
-	if hash == "" {
-		r.t.Fatalf("%s has no snapshot", vatID)
-	}
-	return filepath.Join(r.opts.Dir, snapshotDir, hash+".zst")
-}
-
-func TestDamagedSnapshotIsReplacedByReplay(t *testing.T) {
-	damage := map[string]func(path string) error{
-		"missing": os.Remove,
-		"empty":   func(path string) error { return os.WriteFile(path, nil, 0o600) },
-		"flipped": func(path string) error {
-			data, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			data[len(data)/2] ^= 1
-			return os.WriteFile(path, data, 0o600)
-		},
-	}
-	for name, spoil := range damage {
-		t.Run(name, func(t *testing.T) {
-			r := newRig(t, nil)
-			r.create("v1", "counter", pipeproto.VatOptions{})
-			for range 4 {
-				r.send("v1", "increment")
-			}
-			r.run()
-			r.reopen()
-			r.must(spoil(snapshotFile(r, "v1")))
-			vpid := r.send("v1", "increment")
-			r.run()
-			r.want(vpid, "fulfilled #5")
-			if len(r.host.warnings) == 0 {
-				t.Error("nobody was told of the damaged snapshot")
-			}
-			check, err := r.s.verifySnapshots(pipeproto.VatRef{})
-			r.must(err)
-			if len(check.Checks) != 1 || check.Checks[0].Problem != "" {
-				t.Errorf("the snapshot was not written anew: %+v", check)
-			}
-		})
-	}
-}
-
-func TestDamagedSnapshotWithoutTranscriptPanics(t *testing.T) {
-	r := newRig(t, nil)
-	r.create("v1", "counter", pipeproto.VatOptions{})
-	for range 4 {
-		r.send("v1", "increment")
-	}
-	r.run()
-	r.commit()
-	span, _, err := transcripts.Current(r.s.db, "v1")
-	r.must(err)
-	r.must(r.s.runCrank(func(c *crank) error {
-		_, _, err := transcripts.TruncateItems(c.tx, "v1", span.StartPos, transcripts.Unlimited)
-		return err
-	}))
-	r.reopen()
-	r.must(os.Remove(snapshotFile(r, "v1")))
-	r.send("v1", "increment")
-	_, err = r.s.run(pipeproto.Run{})
-	var lost *SnapshotLostError
-	if !errors.As(err, &lost) || r.s.panicked == nil {
-		t.Fatalf("error %v, want a panic that names the snapshot", err)
-	}
-	r.s.panicked = nil
 }
 
 func TestAlteredTranscriptIsFoundAndShown(t *testing.T) {

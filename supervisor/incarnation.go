@@ -113,7 +113,7 @@ func (c *crank) endIncarnation(rec *record, ch change) error {
 		return err
 	}
 	crashpoint.Here(crashpoint.SupervisorEnded)
-	if err := c.dropSnapshot(rec.ID); err != nil {
+	if err := c.dropSnapshots(rec.ID); err != nil {
 		return err
 	}
 	if err := snapshots.StopUsing(c.tx, rec.ID); err != nil {

@@ -1,26 +1,29 @@
 package supervisor
 
 import (
+	"errors"
+
 	"vatworkerd/pipeproto"
 	"vatworkerd/snapshots"
 	"vatworkerd/transcripts"
 )
 
-// listSnapshots lists the stored heap snapshots of one vat or of all.
+// listSnapshots lists the heap snapshots whose files are kept, of one vat or of
+// all: the one a vat starts from and the earlier ones that are there.
 func (s *Supervisor) listSnapshots(req pipeproto.VatRef) (pipeproto.SnapshotList, error) {
+	list := pipeproto.SnapshotList{Snapshots: []pipeproto.SnapshotInfo{}}
 	if req.VatID != "" {
 		if _, err := s.recordOf(req.VatID); err != nil {
-			return pipeproto.SnapshotList{}, err
+			return list, err
 		}
 	}
-	rows, err := snapshots.List(s.db, req.VatID)
+	rows, err := snapshots.Kept(s.db, req.VatID, s.keep)
 	if err != nil {
-		return pipeproto.SnapshotList{}, err
+		return list, err
 	}
-	list := pipeproto.SnapshotList{Snapshots: []pipeproto.SnapshotInfo{}}
 	for _, row := range rows {
-		if !row.InUse {
-			continue // only its hash is kept
+		if !row.InUse && s.isGone(row.Hash) {
+			continue // it was let go while fewer were kept
 		}
 		rec, err := s.recordOf(row.VatID)
 		if err != nil {
@@ -32,6 +35,12 @@ func (s *Supervisor) listSnapshots(req pipeproto.VatRef) (pipeproto.SnapshotList
 		})
 	}
 	return list, nil
+}
+
+func (s *Supervisor) isGone(hash string) bool {
+	_, err := s.snapshots.StoredSize(hash)
+	var missing *snapshots.MissingError
+	return errors.As(err, &missing)
 }
 
 // verifySnapshots reads stored snapshots whole and checks their hashes.

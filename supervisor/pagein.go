@@ -3,6 +3,8 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"vatworkerd/internal/crashpoint"
@@ -46,9 +48,9 @@ type revived struct {
 	snapshots  int64
 }
 
-// revive brings a vat's worker to the end of its transcript. A snapshot that is
-// missing or corrupt is replaced by replaying the whole incarnation, which
-// writes the same snapshot anew.
+// revive brings a vat's worker to the end of its transcript: from the newest of
+// its kept heap snapshots that can be read, else from the begin of its
+// incarnation. What cannot be read is written anew on the way.
 func (s *Supervisor) revive(r transcripts.Reader, rec *record, image xsnap.Image) (*worker, revived, error) {
 	span, ok, err := transcripts.Current(r, rec.ID)
 	if err != nil {
@@ -57,33 +59,45 @@ func (s *Supervisor) revive(r transcripts.Reader, rec *record, image xsnap.Image
 	if !ok {
 		return nil, revived{}, fmt.Errorf("cannot page in %s: it has no transcript", rec.ID)
 	}
-	row, hasSnapshot, err := snapshots.InUse(r, rec.ID)
+	kept, err := snapshots.Kept(r, rec.ID, s.keep)
 	if err != nil {
 		return nil, revived{}, err
 	}
-	if !hasSnapshot {
-		w, report, err := s.replayIncarnation(r, rec, image, span.EndPos, nil)
-		return w, report, s.brokenConsensus(err)
-	}
-	w, err := s.launchFromSnapshot(rec, image, row.Hash)
-	if damaged(err) {
-		s.warn("%v; replaying the whole incarnation of %s instead", err, rec.label())
-		w, report, replayErr := s.replayIncarnation(r, rec, image, span.EndPos, nil)
-		if replayErr != nil {
-			return nil, report, s.panic(errors.Join(&SnapshotLostError{VatID: rec.ID, Hash: row.Hash, Err: err}, replayErr))
+	run := &rerun{s: s, rec: rec, image: image, files: map[string]bool{}}
+	var unread []error
+	for _, row := range slices.Backward(kept) {
+		run.files[row.Hash] = true
+		err := run.startFrom(row.Hash)
+		if err == nil {
+			crashpoint.Here(crashpoint.SupervisorHeapLoaded)
+			return run.revive(r, row.SnapPos+1, span.EndPos, unread)
 		}
-		return w, report, nil
+		if !unreadable(err) {
+			return nil, revived{}, lostUnlessLocal(rec.ID, err)
+		}
+		s.warn("%v; bringing back %s from what was before it", err, rec.label())
+		unread = append(unread, err)
 	}
+	from, err := run.startAfresh(r)
 	if err != nil {
-		return nil, revived{}, lostUnlessLocal(rec.ID, err)
+		return nil, revived{}, err
 	}
-	crashpoint.Here(crashpoint.SupervisorHeapLoaded)
-	report := revived{snapshot: row.Hash}
-	if err := s.replayItems(r, rec, image, &w, span.StartPos, span.EndPos, &report, nil); err != nil {
-		s.reaper.end(w)
-		return nil, report, s.brokenConsensus(err)
+	return run.revive(r, from, span.EndPos, unread)
+}
+
+// revive runs the items [from, until). unread says which snapshots, newest
+// first, made it begin that far back.
+func (run *rerun) revive(r transcripts.Reader, from, until int64, unread []error) (*worker, revived, error) {
+	err := run.items(r, from, until)
+	if err == nil {
+		return run.w, run.report, nil
 	}
-	return w, report, nil
+	run.s.reaper.end(run.w)
+	var missing *transcripts.MissingItemsError
+	if errors.As(err, &missing) && len(unread) > 0 {
+		return nil, run.report, run.s.panic(&SnapshotLostError{VatID: run.rec.ID, Unread: unread, Err: err})
+	}
+	return nil, run.report, run.s.brokenConsensus(err)
 }
 
 // brokenConsensus makes a panic of a page-in that did not repeat: the vat's
@@ -96,148 +110,40 @@ func (s *Supervisor) brokenConsensus(err error) error {
 	return s.panic(err)
 }
 
-// SnapshotLostError reports a heap snapshot that cannot be read while the
-// transcript before it is gone too.
+// SnapshotLostError reports a vat whose kept heap snapshots cannot be read while
+// the transcript before them is gone too.
 type SnapshotLostError struct {
-	VatID string
-	Hash  string
-	Err   error
+	VatID  string
+	Unread []error // of its snapshots, newest first
+	Err    error   // of the transcript
 }
 
 func (e *SnapshotLostError) Error() string {
-	return fmt.Sprintf("cannot bring back %s: its heap snapshot %s cannot be read (%v) and its transcript does not reach back far enough; "+
-		"put a sound copy of that file back, for example from a backup or another node", e.VatID, e.Hash, e.Err)
+	unread := make([]string, len(e.Unread))
+	for i, err := range e.Unread {
+		unread[i] = err.Error()
+	}
+	return fmt.Sprintf("cannot bring back %s: %s; and its transcript does not reach back far enough: %v", e.VatID, strings.Join(unread, "; "), e.Err)
 }
-func (e *SnapshotLostError) Unwrap() error { return e.Err }
+func (e *SnapshotLostError) Unwrap() []error {
+	return append(e.Unread[:len(e.Unread):len(e.Unread)], e.Err)
+}
 
-// damaged tells a snapshot file that is not what its name says from all other
-// trouble.
+// ErrorHint is the user's next step.
+func (e *SnapshotLostError) ErrorHint() string {
+	return "put a sound copy of the first of these files back, from a backup or from another node of the same chain, and start again"
+}
+
+// unreadable tells trouble with one snapshot's file, which another snapshot need
+// not have, from all other trouble.
+func unreadable(err error) bool {
+	var disk *snapshots.IOError
+	return damaged(err) || errors.As(err, &disk)
+}
+
+// damaged tells a snapshot file that is not what its name says.
 func damaged(err error) bool {
 	var corrupt *snapshots.CorruptError
 	var missing *snapshots.MissingError
 	return errors.As(err, &corrupt) || errors.As(err, &missing)
-}
-
-func (s *Supervisor) launchFromSnapshot(rec *record, image xsnap.Image, hash string) (*worker, error) {
-	heap, err := s.snapshots.Open(hash)
-	if err != nil {
-		return nil, err
-	}
-	defer heap.Close()
-	return s.launchFrom(rec, image, heap)
-}
-
-// watch sees each replayed delivery; nil watches nothing.
-type watch func(position int64, d time.Duration)
-
-// replayIncarnation replays the current incarnation up to a position from its
-// initialize-worker on, taking its snapshots again on the way.
-func (s *Supervisor) replayIncarnation(r transcripts.Reader, rec *record, image xsnap.Image, until int64, see watch) (*worker, revived, error) {
-	var report revived
-	from, err := incarnationStart(r, rec)
-	if err != nil {
-		return nil, report, err
-	}
-	w, err := s.launchFresh(rec, image)
-	if err != nil {
-		return nil, report, lostUnlessLocal(rec.ID, err)
-	}
-	if err := s.replayItems(r, rec, image, &w, from, until, &report, see); err != nil {
-		s.reaper.end(w)
-		return nil, report, err
-	}
-	return w, report, nil
-}
-
-// incarnationStart is the position of the current incarnation's
-// initialize-worker.
-func incarnationStart(r transcripts.Reader, rec *record) (int64, error) {
-	spans, err := transcripts.Spans(r, rec.ID)
-	if err != nil {
-		return 0, err
-	}
-	for i := len(spans) - 1; i >= 0; i-- {
-		if i == 0 || spans[i-1].Incarnation != spans[i].Incarnation {
-			return spans[i].StartPos, nil
-		}
-	}
-	return 0, fmt.Errorf("cannot find a transcript span of %s", rec.ID)
-}
-
-// replayItems runs the items [from, until) on *w and compares everything. At a
-// save-snapshot the heap must hash to what was recorded, and the worker is
-// replaced by one loaded from it, as it was in the first run.
-func (s *Supervisor) replayItems(r transcripts.Reader, rec *record, image xsnap.Image, w **worker, from, until int64, report *revived, see watch) error {
-	items, err := transcripts.Items(r, rec.ID, from, until)
-	if err != nil {
-		return err
-	}
-	for i, item := range items {
-		position := from + int64(i)
-		entry, err := transcripts.Decode(item)
-		if err != nil {
-			return fmt.Errorf("cannot decode transcript item %d of %s: %w", position, rec.ID, err)
-		}
-		switch entry.Kind() {
-		case "initialize-worker", "load-snapshot", "shutdown-worker":
-			continue
-		case "save-snapshot":
-			if err := s.retakeSnapshot(rec, image, w, position, entry.Result.SnapshotID); err != nil {
-				return err
-			}
-			report.snapshots++
-			continue
-		}
-		began := time.Now()
-		if err := s.replayOne(rec, *w, position, entry); err != nil {
-			return err
-		}
-		if see != nil {
-			see(position, time.Since(began))
-		}
-		report.deliveries++
-	}
-	return nil
-}
-
-func (s *Supervisor) replayOne(rec *record, w *worker, position int64, entry transcripts.Entry) error {
-	replayer := transcripts.NewReplayer(rec.ID, position, entry)
-	result, err := w.process.Deliver(entry.Delivery, replayHandler{replayer: replayer})
-	crashpoint.Here(crashpoint.SupervisorReplayed)
-	if err != nil {
-		return lostUnlessLocal(rec.ID, err)
-	}
-	var computrons *int64
-	if result.Meter != nil {
-		computrons = &result.Meter.Compute
-	}
-	return replayer.Finish(result.Status, computrons)
-}
-
-// retakeSnapshot saves the heap again, demands the recorded hash and goes on in
-// a worker loaded from it.
-func (s *Supervisor) retakeSnapshot(rec *record, image xsnap.Image, w **worker, position int64, want string) error {
-	info, next, err := s.saveHeap(rec, image, *w)
-	if err != nil {
-		return err
-	}
-	s.reaper.end(*w)
-	*w = next
-	if info.Hash != want {
-		return &SnapshotDivergedError{VatID: rec.ID, Position: position, Want: want, Got: info.Hash}
-	}
-	return nil
-}
-
-// SnapshotDivergedError reports a heap that did not hash to what was recorded
-// when the same work had been done.
-type SnapshotDivergedError struct {
-	VatID     string
-	Position  int64
-	Want, Got string
-}
-
-func (e *SnapshotDivergedError) Error() string {
-	return fmt.Sprintf("anachrophobia in %s at position %d: the heap snapshot differs\n  expected: %s\n  got     : %s",
-		e.VatID, e.Position, e.Want, e.Got)
 }

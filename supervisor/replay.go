@@ -45,29 +45,23 @@ func (s *Supervisor) replayThrowAway(rec *record, full bool, reply *pipeproto.Re
 	if err != nil {
 		return revived{}, err
 	}
-	reply.Until = span.EndPos
 	row, has, err := snapshots.InUse(s.db, rec.ID)
 	if err != nil {
 		return revived{}, err
 	}
+	run := &rerun{s: s, rec: rec, image: image, see: s.progress(rec, reply)}
+	reply.From, reply.Until = span.StartPos, span.EndPos
 	if full || !has {
-		if reply.From, err = incarnationStart(s.db, rec); err != nil {
-			return revived{}, err
-		}
-		w, report, err := s.replayIncarnation(s.db, rec, image, span.EndPos, s.progress(rec, reply))
-		if err == nil {
-			s.reaper.end(w)
-		}
-		return report, err
+		reply.From, err = run.startAfresh(s.db)
+	} else {
+		err = run.startFrom(row.Hash)
 	}
-	reply.From = span.StartPos
-	w, err := s.launchFromSnapshot(rec, image, row.Hash)
 	if err != nil {
 		return revived{}, err
 	}
-	defer func() { s.reaper.end(w) }()
-	report := revived{snapshot: row.Hash}
-	return report, s.replayItems(s.db, rec, image, &w, span.StartPos, span.EndPos, &report, s.progress(rec, reply))
+	defer func() { s.reaper.end(run.w) }()
+	err = run.items(s.db, reply.From, reply.Until)
+	return run.report, err
 }
 
 // progress tells the host how far a long replay is.

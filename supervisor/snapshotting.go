@@ -79,7 +79,11 @@ func (c *crank) snapshot(rec *record) (pipeproto.SnapshotInfo, error) {
 		return pipeproto.SnapshotInfo{}, err
 	}
 	began := time.Now()
-	info, next, err := c.s.saveHeap(rec, image, c.s.pool.use(rec.ID))
+	file, err := c.s.heapFile(true)
+	if err != nil {
+		return pipeproto.SnapshotInfo{}, err
+	}
+	info, next, err := c.s.saveHeap(rec, image, c.s.pool.use(rec.ID), file)
 	if err != nil {
 		return pipeproto.SnapshotInfo{}, err
 	}
@@ -106,7 +110,7 @@ func (c *crank) snapshot(rec *record) (pipeproto.SnapshotInfo, error) {
 // recordSnapshot writes the pseudo-entries and the snapshot's row. The
 // snapshot's position is that of its save-snapshot entry.
 func (c *crank) recordSnapshot(rec *record, position int64, info snapshots.Info) error {
-	if err := c.dropSnapshot(rec.ID); err != nil {
+	if err := c.dropSnapshots(rec.ID); err != nil {
 		return err
 	}
 	if _, err := transcripts.Append(c.tx, rec.ID, transcripts.SaveSnapshot(info.Hash).Encode()); err != nil {
@@ -122,14 +126,25 @@ func (c *crank) recordSnapshot(rec *record, position int64, info snapshots.Info)
 	return snapshots.Record(c.tx, rec.ID, position, span.Incarnation, info)
 }
 
-// saveHeap writes a worker's heap into the snapshot store and, from the same
+// heapFile takes a heap: a *snapshots.Writer, or a *snapshots.Digest that only
+// looks at it.
+type heapFile interface {
+	io.Writer
+	Commit() (snapshots.Info, error)
+	Abort()
+}
+
+func (s *Supervisor) heapFile(store bool) (heapFile, error) {
+	if !store {
+		return snapshots.NewDigest(), nil
+	}
+	return s.snapshots.Create()
+}
+
+// saveHeap writes a worker's heap into file, which it ends, and, from the same
 // stream, into a new worker. The new worker always takes over: a process that
 // went on would collect garbage at other moments than one that was paged in.
-func (s *Supervisor) saveHeap(rec *record, image xsnap.Image, w *worker) (snapshots.Info, *worker, error) {
-	file, err := s.snapshots.Create()
-	if err != nil {
-		return snapshots.Info{}, nil, err
-	}
+func (s *Supervisor) saveHeap(rec *record, image xsnap.Image, w *worker, file heapFile) (snapshots.Info, *worker, error) {
 	s.makeRoom(rec.ID)
 	heap, feed := io.Pipe()
 	type launched struct {
@@ -191,28 +206,33 @@ func (t *heapTee) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// dropSnapshot notes that the file of the snapshot a vat starts from may go
-// once the block is committed; until then an undone block may need it.
-func (c *crank) dropSnapshot(vatID string) error {
-	row, ok, err := snapshots.InUse(c.tx, vatID)
-	if err != nil || !ok {
+// dropSnapshots notes that files of a vat's snapshots may go once the block is
+// committed; until then an undone block may need them.
+func (c *crank) dropSnapshots(vatID string) error {
+	kept, err := snapshots.Kept(c.tx, vatID, c.s.keep)
+	if err != nil {
 		return err
 	}
-	c.after(func() { c.s.dropped = append(c.s.dropped, row.Hash) })
+	c.after(func() {
+		for _, row := range kept {
+			c.s.dropped = append(c.s.dropped, row.Hash)
+		}
+	})
 	return nil
 }
 
 // removeDropped removes the files that went out of use in the block that was
-// just committed, unless another vat starts from the same heap.
+// just committed, unless another vat starts from the same heap, or this one
+// may have to.
 func (s *Supervisor) removeDropped() error {
 	for len(s.dropped) > 0 {
 		hash := s.dropped[0]
-		used, err := snapshots.IsReferenced(s.db, hash)
+		kept, err := snapshots.IsKept(s.db, hash, s.keep)
 		if err != nil {
 			return err
 		}
-		if !used {
-			if err := s.snapshots.Remove(hash); err != nil && !damaged(err) {
+		if !kept {
+			if err := s.snapshots.Remove(hash); err != nil {
 				return err
 			}
 		}
@@ -221,13 +241,13 @@ func (s *Supervisor) removeDropped() error {
 	return nil
 }
 
-// sweepOrphans removes files that no row in use names: what a crash or an
-// undone block has left. No block may be open.
+// sweepOrphans removes the files that nothing keeps: what a crash or an undone
+// block has left. No block may be open.
 func (s *Supervisor) sweepOrphans() error {
-	used, err := snapshots.Referenced(s.db)
+	kept, err := snapshots.KeptHashes(s.db, s.keep)
 	if err != nil {
 		return err
 	}
-	_, err = s.snapshots.Sweep(func(hash string) bool { return used[hash] })
+	_, err = s.snapshots.Sweep(func(hash string) bool { return kept[hash] })
 	return err
 }

@@ -35,11 +35,14 @@ type Options struct {
 	MaxOnline int         // workers at a time
 	// MaxMemoryBytes is what all workers together may have in memory; 0 is no limit.
 	MaxMemoryBytes int64
-	CPU            int // CPU that deliveries and workers share; -1 = free
-	Limits         xsnap.Limits
-	Sandbox        xsnap.Sandbox // how workers are contained
-	Watch          xsnap.Watch   // what is done about silent workers; Tell is the supervisor's own
-	Logger         hclog.Logger
+	// KeepSnapshots is how many files of earlier heap snapshots of a vat are
+	// kept, for the day that its newest one cannot be read.
+	KeepSnapshots int
+	CPU           int // CPU that deliveries and workers share; -1 = free
+	Limits        xsnap.Limits
+	Sandbox       xsnap.Sandbox // how workers are contained
+	Watch         xsnap.Watch   // what is done about silent workers; Tell is the supervisor's own
+	Logger        hclog.Logger
 	// StoreFault is the store's fault hook, for tests.
 	StoreFault func(op string) error
 	// starter replaces the real engines, for tests; wrap only comes between
@@ -85,6 +88,7 @@ type Supervisor struct {
 	table     [numEvents][numStates]cell
 	db        *store.DB
 	snapshots *snapshots.Dir
+	keep      int // files of earlier snapshots of a vat
 	starter   starter
 	census    *census
 	reaper    *reaper
@@ -113,7 +117,7 @@ func Open(opts Options, host Host, hostHeight int64) (*Supervisor, error) {
 		return nil, fmt.Errorf("cannot create %s: %w", opts.Dir, err)
 	}
 	s := &Supervisor{
-		table: lifecycle(), host: host, image: opts.Image, limits: opts.Limits, sandbox: opts.Sandbox,
+		table: lifecycle(), host: host, image: opts.Image, limits: opts.Limits, sandbox: opts.Sandbox, keep: max(0, opts.KeepSnapshots),
 		log: opts.Logger, images: map[string]xsnap.Image{opts.Image.ID(): opts.Image},
 	}
 	if s.log == nil {

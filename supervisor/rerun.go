@@ -1,0 +1,152 @@
+package supervisor
+
+import (
+	"fmt"
+	"time"
+
+	"vatworkerd/internal/crashpoint"
+	"vatworkerd/transcripts"
+	"vatworkerd/xsnap"
+)
+
+// rerun runs items of a vat's transcript again on a worker and compares
+// everything. It starts with startFrom or startAfresh; whoever made it owns the
+// worker it ends with.
+type rerun struct {
+	s      *Supervisor
+	rec    *record
+	image  xsnap.Image
+	w      *worker
+	files  map[string]bool // hashes of the snapshots on the way that are to be stored
+	see    watch
+	report revived
+}
+
+// watch sees each delivery that ran again; nil watches nothing.
+type watch func(position int64, d time.Duration)
+
+// startFrom starts a worker from a heap snapshot.
+func (run *rerun) startFrom(hash string) (err error) {
+	heap, err := run.s.snapshots.Open(hash)
+	if err != nil {
+		return err
+	}
+	defer heap.Close()
+	run.w, err = run.s.launchFrom(run.rec, run.image, heap)
+	run.report.snapshot = hash
+	return err
+}
+
+// startAfresh starts a worker as the current incarnation did and gives the
+// position of its initialize-worker.
+func (run *rerun) startAfresh(r transcripts.Reader) (from int64, err error) {
+	if from, err = incarnationStart(r, run.rec); err != nil {
+		return 0, err
+	}
+	if run.w, err = run.s.launchFresh(run.rec, run.image); err != nil {
+		return 0, lostUnlessLocal(run.rec.ID, err)
+	}
+	run.report.snapshot = ""
+	return from, nil
+}
+
+// incarnationStart is the position of the current incarnation's
+// initialize-worker.
+func incarnationStart(r transcripts.Reader, rec *record) (int64, error) {
+	spans, err := transcripts.Spans(r, rec.ID)
+	if err != nil {
+		return 0, err
+	}
+	for i := len(spans) - 1; i >= 0; i-- {
+		if i == 0 || spans[i-1].Incarnation != spans[i].Incarnation {
+			return spans[i].StartPos, nil
+		}
+	}
+	return 0, fmt.Errorf("cannot find a transcript span of %s", rec.ID)
+}
+
+// items runs the items [from, until). At a save-snapshot the heap must hash to
+// what was recorded, and the worker is replaced by one loaded from it, as it was
+// in the first run. After an error the worker is of no use.
+func (run *rerun) items(r transcripts.Reader, from, until int64) error {
+	items, err := transcripts.Items(r, run.rec.ID, from, until)
+	if err != nil {
+		return err
+	}
+	for i, item := range items {
+		position := from + int64(i)
+		entry, err := transcripts.Decode(item)
+		if err != nil {
+			return fmt.Errorf("cannot decode transcript item %d of %s: %w", position, run.rec.ID, err)
+		}
+		if err := run.one(position, entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (run *rerun) one(position int64, entry transcripts.Entry) error {
+	switch entry.Kind() {
+	case "initialize-worker", "load-snapshot", "shutdown-worker":
+		return nil
+	case "save-snapshot":
+		run.report.snapshots++
+		return run.retake(position, entry.Result.SnapshotID)
+	}
+	began := time.Now()
+	if err := run.deliver(position, entry); err != nil {
+		return err
+	}
+	if run.see != nil {
+		run.see(position, time.Since(began))
+	}
+	run.report.deliveries++
+	return nil
+}
+
+func (run *rerun) deliver(position int64, entry transcripts.Entry) error {
+	replayer := transcripts.NewReplayer(run.rec.ID, position, entry)
+	result, err := run.w.process.Deliver(entry.Delivery, replayHandler{replayer: replayer})
+	crashpoint.Here(crashpoint.SupervisorReplayed)
+	if err != nil {
+		return lostUnlessLocal(run.rec.ID, err)
+	}
+	var computrons *int64
+	if result.Meter != nil {
+		computrons = &result.Meter.Compute
+	}
+	return replayer.Finish(result.Status, computrons)
+}
+
+// retake saves the heap again, demands the recorded hash and goes on in a
+// worker loaded from it.
+func (run *rerun) retake(position int64, want string) error {
+	file, err := run.s.heapFile(run.files[want])
+	if err != nil {
+		return err
+	}
+	info, next, err := run.s.saveHeap(run.rec, run.image, run.w, file)
+	if err != nil {
+		return err
+	}
+	run.s.reaper.end(run.w)
+	run.w = next
+	if info.Hash != want {
+		return &SnapshotDivergedError{VatID: run.rec.ID, Position: position, Want: want, Got: info.Hash}
+	}
+	return nil
+}
+
+// SnapshotDivergedError reports a heap that did not hash to what was recorded
+// when the same work had been done.
+type SnapshotDivergedError struct {
+	VatID     string
+	Position  int64
+	Want, Got string
+}
+
+func (e *SnapshotDivergedError) Error() string {
+	return fmt.Sprintf("anachrophobia in %s at position %d: the heap snapshot differs\n  expected: %s\n  got     : %s",
+		e.VatID, e.Position, e.Want, e.Got)
+}
