@@ -16,17 +16,18 @@ type app struct {
 	stdout io.Writer
 	stderr io.Writer
 
-	db       string
-	engine   string
-	cache    string
-	pool     poolFlags
-	cpu      string
-	sandbox  xsnap.Sandbox
-	watch    xsnap.Watch
-	json     bool
-	logLevel string
-	logJSON  bool
-	color    string
+	db        string
+	engine    string
+	cache     string
+	pool      poolFlags
+	snapshots snapshotFlags
+	cpu       string
+	sandbox   xsnap.Sandbox
+	watch     xsnap.Watch
+	json      bool
+	logLevel  string
+	logJSON   bool
+	color     string
 }
 
 // execute runs the command line and returns the exit code.
@@ -65,6 +66,7 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.StringVar(&a.engine, "engine", "", "xsnap-worker binary, or a directory with it and its bundles (default: ../build/engine beside this program, or $VATWORKERD_HOME/build/engine)")
 	flags.StringVar(&a.cache, "cache", "", "directory for base snapshots (environment: VATWORKERD_CACHE; default: inside the database)")
 	a.pool.register(flags)
+	a.snapshots.register(flags)
 	flags.StringVar(&a.cpu, "cpu", "auto", "CPU that deliveries and workers share: auto, off, or a number")
 	flags.Var(&a.sandbox, "sandbox", "contain workers (docs/containment.md): off, auto (as far as this kernel can), require")
 	flags.DurationVar(&a.watch.AlarmAfter, "silence-alarm", xsnap.DefaultSilenceAlarm, "tell of a worker that says nothing for so long while it is to do something; 0 = never")

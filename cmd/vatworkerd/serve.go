@@ -76,10 +76,14 @@ func (a *app) supervisorOptions(lockdown, supervisorBundle string) (supervisor.O
 	if err := a.pool.check(); err != nil {
 		return opts, err
 	}
+	if err := a.snapshots.check(); err != nil {
+		return opts, err
+	}
 	if err := a.checkWatch(); err != nil {
 		return opts, err
 	}
 	a.pool.apply(&opts)
+	a.snapshots.apply(&opts)
 	opts.Dir, opts.CacheDir, opts.Sandbox, opts.Watch = a.db, a.cache, a.sandbox, a.watch
 	if opts.Logger, err = a.logger("vatworkerd", logWarn); err != nil {
 		return opts, err

@@ -93,6 +93,9 @@ func (a *app) daemonFlags(dir string) ([]string, error) {
 	if err := a.pool.check(); err != nil {
 		return nil, err
 	}
+	if err := a.snapshots.check(); err != nil {
+		return nil, err
+	}
 	if err := a.checkWatch(); err != nil {
 		return nil, err
 	}
@@ -103,6 +106,7 @@ func (a *app) daemonFlags(dir string) ([]string, error) {
 		"--log-level", a.level(logOff), "--color", a.daemonColor(),
 	}
 	flags = append(flags, a.pool.arguments()...)
+	flags = append(flags, a.snapshots.arguments()...)
 	if a.logJSON {
 		flags = append(flags, "--log-json")
 	}

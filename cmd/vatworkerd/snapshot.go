@@ -41,7 +41,7 @@ func (a *app) snapshotTakeCommand() *cobra.Command {
 
 func (a *app) snapshotListCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "list [VAT]", Short: "List stored heap snapshots", Args: anyVat,
+		Use: "list [VAT]", Short: "List stored heap snapshots, the current ones and the earlier ones that are kept", Args: anyVat,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withKernel(cmd.Context(), func(s *session) error {
 				list, err := s.kernel.SnapshotList(s.ctx, firstOf(args))
@@ -60,14 +60,18 @@ func (a *app) snapshotListCommand() *cobra.Command {
 func snapshotColumns() []screen.Column {
 	return []screen.Column{
 		{Title: "VAT"}, {Title: "NAME"}, {Title: "AT", Align: screen.Right}, {Title: "SIZE", Align: screen.Right},
-		{Title: "STORED", Align: screen.Right}, {Title: "HASH"},
+		{Title: "STORED", Align: screen.Right}, {Title: "HASH"}, {Title: ""},
 	}
 }
 
 func snapshotRow(info pipeproto.SnapshotInfo) []screen.Cell {
+	use := screen.Cell{Text: "current", Style: screen.Green}
+	if !info.InUse {
+		use = screen.Cell{Text: "earlier", Style: screen.Dim}
+	}
 	return []screen.Cell{
 		{Text: info.VatID}, {Text: info.VatName, Style: screen.Bold}, {Text: screen.Count(info.Position)},
-		{Text: screen.Bytes(info.UncompressedSize)}, {Text: screen.Bytes(info.StoredSize)}, {Text: info.Hash, Style: screen.Dim},
+		{Text: screen.Bytes(info.UncompressedSize)}, {Text: screen.Bytes(info.StoredSize)}, {Text: info.Hash, Style: screen.Dim}, use,
 	}
 }
 
