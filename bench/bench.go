@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ type bench struct {
 	spawner *xsnap.Spawner
 	base    *xsnap.BaseCache
 	results *results
+	flags   []string // of serve, besides the defaults
 	systems []system // all that were made; ended at the latest by close
 }
 
@@ -103,7 +105,7 @@ func (b *bench) sameEngine() error {
 
 // system makes the system of a column.
 func (b *bench) system(column string) system {
-	var s system = &ours{place: b.place, label: column, stderr: b.log}
+	var s system = &ours{place: b.place, label: column, flags: b.flags, stderr: b.log}
 	if column == peerColumn {
 		s = &peer{place: b.place, stderr: b.log}
 	}
@@ -179,6 +181,22 @@ func (b *bench) basePath() (string, error) {
 		return "", err
 	}
 	return f.Name(), f.Close()
+}
+
+// profile profiles this process and every `serve` that is started from now on.
+func (b *bench) profile(dir string) (finish func(), err error) {
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.Create(filepath.Join(dir, "host.pprof"))
+	if err != nil {
+		return nil, err
+	}
+	b.flags = append(b.flags, "--profile", dir)
+	return pprof.StopCPUProfile, pprof.StartCPUProfile(f)
 }
 
 // firstLine of what a command prints, "" if it fails.

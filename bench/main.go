@@ -30,6 +30,7 @@ func run(args []string) error {
 	only := flags.String("only", "", "only scenarios whose names contain one of these, with commas; the other numbers are kept")
 	render := flags.Bool("render", false, "measure nothing; write the table again from the numbers kept")
 	rounds := flags.Int("rounds", 0, "rounds of each scenario (default: what the scenario has)")
+	profile := flags.String("profile", "", "directory for profiles of this process (host.pprof) and of vatworkerd serve (cpu.pprof of the last one)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -48,7 +49,7 @@ func run(args []string) error {
 		}
 		return o.write(r)
 	}
-	return measureAll(p, o, *quick, *only, *rounds)
+	return measureAll(p, o, *quick, *only, *rounds, *profile)
 }
 
 // output says where the numbers go.
@@ -57,10 +58,17 @@ type output struct {
 	table string
 }
 
-func measureAll(p place, o output, quick bool, only string, rounds int) (err error) {
+func measureAll(p place, o output, quick bool, only string, rounds int, profileDir string) (err error) {
 	b, err := newBench(p, quick)
 	if err != nil {
 		return err
+	}
+	if profileDir != "" {
+		finish, err := b.profile(profileDir)
+		if err != nil {
+			return errors.Join(err, b.close())
+		}
+		defer finish()
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
 	runErr := b.runAll(chosen(b.scenarios(), only), rounds)

@@ -156,15 +156,18 @@ func (o *ours) register(have, want int) error {
 	if err != nil || !ok {
 		return errors.Join(err, errors.New("the config has no bundle tiny"))
 	}
-	for i := have; i < want; i++ {
-		if _, err := o.kernel.CreateVat(ctx, config.Vat{Name: "many-" + strconv.Itoa(i), BundleID: id, Parameters: json.RawMessage("{}")}); err != nil {
+	for have < want {
+		vats := make([]config.Vat, min(1000, want-have))
+		for i := range vats {
+			vats[i] = config.Vat{Name: "many-" + strconv.Itoa(have+i), BundleID: id, Parameters: json.RawMessage("{}")}
+		}
+		if _, err := o.kernel.RegisterVats(ctx, vats); err != nil {
 			return err
 		}
-		if i%1000 == 999 || i == want-1 {
-			if err := o.kernel.Commit(ctx); err != nil {
-				return err
-			}
+		if err := o.kernel.Commit(ctx); err != nil {
+			return err
 		}
+		have += len(vats)
 	}
 	return nil
 }

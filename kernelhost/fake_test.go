@@ -144,8 +144,8 @@ func (d *fakeDaemon) handle(msgType string, body pipeproto.Body) (any, error) {
 			d.state.Bundles[r.ID] = true
 			return pipeproto.Empty{}, nil
 		})
-	case pipeproto.ReqCreateVat:
-		return fakeServe(body, d.createVat)
+	case pipeproto.ReqCreateVats:
+		return fakeServe(body, d.createVats)
 	case pipeproto.ReqEnqueue:
 		return fakeServe(body, func(r pipeproto.Enqueue) (any, error) { d.enqueue(r.Items); return pipeproto.Empty{}, nil })
 	case pipeproto.ReqRun:
@@ -185,12 +185,18 @@ func fakeServe[Req any](body pipeproto.Body, f func(Req) (any, error)) (any, err
 	return f(req)
 }
 
-func (d *fakeDaemon) createVat(r pipeproto.CreateVat) (any, error) {
-	if !d.state.Bundles[r.BundleID] {
-		return nil, pipeproto.Errorf(pipeproto.CodeBadRequest, "no bundle %s", r.BundleID)
+func (d *fakeDaemon) createVats(r pipeproto.CreateVats) (any, error) {
+	var reply pipeproto.CreateVatsReply
+	for _, v := range r.Vats {
+		if !d.state.Bundles[v.BundleID] {
+			return nil, pipeproto.Errorf(pipeproto.CodeBadRequest, "no bundle %s", v.BundleID)
+		}
 	}
-	d.state.Vats[r.VatID] = fakeVat{ID: r.VatID, Name: r.Name, Bundle: r.BundleID, Options: r.Options, Suspended: true, Incarnation: -1}
-	return pipeproto.CreateVatReply{Admin: pipeproto.AdminNode{VatID: r.VatID, Key: "key of " + r.VatID}}, nil
+	for _, v := range r.Vats {
+		d.state.Vats[v.VatID] = fakeVat{ID: v.VatID, Name: v.Name, Bundle: v.BundleID, Options: v.Options, Suspended: true, Incarnation: -1}
+		reply.Admins = append(reply.Admins, pipeproto.AdminNode{VatID: v.VatID, Key: "key of " + v.VatID})
+	}
+	return reply, nil
 }
 
 func (d *fakeDaemon) enqueue(items []pipeproto.Item) {

@@ -144,31 +144,6 @@ func (c *crank) createKernel(cfg config.Config) error {
 	return c.kv.Err()
 }
 
-// createVat makes a vat on both sides and queues its start.
-func (k *Kernel) createVat(ctx context.Context, c *crank, vat config.Vat, origin vatOrigin) (string, error) {
-	own, theirs := vatOptionsOf(vat, origin)
-	vatID, err := c.addVat(vat.Name, own)
-	if err != nil {
-		return "", err
-	}
-	params, err := capdata.FromJSON(vat.Parameters)
-	if err != nil {
-		return "", fmt.Errorf("its parameters: %w", err)
-	}
-	if err := c.setParameters(vatID, params); err != nil {
-		return "", err
-	}
-	req := pipeproto.CreateVat{VatID: vatID, Name: vat.Name, BundleID: vat.BundleID, Options: theirs}
-	var reply pipeproto.CreateVatReply
-	if err := k.call(ctx, pipeproto.ReqCreateVat, req, &reply); err != nil {
-		return "", err
-	}
-	crashpoint.Here(crashpoint.HostVatMade)
-	c.kv.Set(adminKey(vatID), reply.Admin.Key)
-	c.items = append(c.items, pipeproto.Item{VatID: vatID, Priority: pipeproto.PriorityMessage, Start: true})
-	return vatID, c.kv.Err()
-}
-
 // queueBootstrap queues bootstrap(vats, devices) with the root objects of all
 // vats by name. Its rejection panics. The root objects are pinned, as
 // pinBootstrapRoot asks for one of them: each can be sent to from outside by its

@@ -14,6 +14,7 @@ const (
 	ReqConfigure      = "configure"      // Configure -> Empty
 	ReqAddBundle      = "addBundle"      // AddBundle -> Empty
 	ReqCreateVat      = "createVat"      // CreateVat -> CreateVatReply
+	ReqCreateVats     = "createVats"     // CreateVats -> CreateVatsReply
 	ReqEnqueue        = "enqueue"        // Enqueue -> Empty
 	ReqRun            = "run"            // Run -> RunReply; the daemon calls back while it runs
 	ReqPrepare        = "prepare"        // Height -> Empty
@@ -144,6 +145,16 @@ type AdminNode struct {
 // CreateVatReply carries the new vat's admin node.
 type CreateVatReply struct {
 	Admin AdminNode `msgpack:"admin"`
+}
+
+// CreateVats registers many vats at once, all or none.
+type CreateVats struct {
+	Vats []CreateVat `msgpack:"vats"`
+}
+
+// CreateVatsReply carries the new vats' admin nodes, in the order of the request.
+type CreateVatsReply struct {
+	Admins []AdminNode `msgpack:"admins"`
 }
 
 // Item is one thing waiting in a vat's input queue. Payload is the host's own

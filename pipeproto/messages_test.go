@@ -18,7 +18,7 @@ import (
 // complains of one that is missing.
 func messageTypes() []any {
 	return []any{
-		Empty{}, Count{}, Hello{}, HelloReply{}, Configure{}, AddBundle{}, VatOptions{}, CreateVat{}, AdminNode{},
+		Empty{}, Count{}, Hello{}, HelloReply{}, Configure{}, AddBundle{}, VatOptions{}, CreateVat{}, AdminNode{}, CreateVats{}, CreateVatsReply{},
 		CreateVatReply{}, Item{}, Enqueue{}, Run{}, RunReply{}, Height{}, Turn{}, TurnReply{}, Action{}, Acted{}, VatState{}, Incarnation{}, Delivered{},
 		Verdict{}, CallNow{}, CallNowReply{}, VatRef{}, VatControl{}, Upgrade{}, Refill{}, RestartAll{}, RestartAllReply{},
 		Rehearse{}, Rehearsal{}, RehearseReply{}, StatusRequest{}, VatStatus{}, Counts{}, Status{}, SnapshotInfo{},

@@ -41,6 +41,20 @@ func (c *Crank) Bundle(id string) (data []byte, ok bool, err error) {
 	return bundle(c, id)
 }
 
+// HasBundle tells whether a bundle is stored under an ID, without reading it.
+func (d *DB) HasBundle(id string) (bool, error) { return hasBundle(d, id) }
+
+// HasBundle is that of DB, with the crank's changes.
+func (c *Crank) HasBundle(id string) (bool, error) { return hasBundle(c, id) }
+
+func hasBundle(r Reader, id string) (bool, error) {
+	_, ok, err := r.QueryRow("SELECT 1 FROM bundles WHERE id = ?", id)
+	if err != nil {
+		return false, fmt.Errorf("cannot look for bundle %s: %w", id, err)
+	}
+	return ok, nil
+}
+
 func bundle(r Reader, id string) ([]byte, bool, error) {
 	row, ok, err := r.QueryRow("SELECT data FROM bundles WHERE id = ?", id)
 	if err != nil {

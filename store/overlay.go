@@ -14,7 +14,8 @@ type entry struct {
 // overlay holds what a crank changed in kv and what it read there.
 type overlay struct {
 	changed map[string]entry
-	order   []string         // the keys of changed, sorted
+	order   []string // the keys of changed, the first inOrder of them sorted
+	inOrder int
 	base    map[string]entry // what the block holds under a key
 }
 
@@ -24,17 +25,26 @@ func newOverlay() overlay {
 
 func (o *overlay) set(key string, e entry) {
 	if _, ok := o.changed[key]; !ok {
-		i := sort.SearchStrings(o.order, key)
-		o.order = slices.Insert(o.order, i, key)
+		o.order = append(o.order, key)
 	}
 	o.changed[key] = e
 }
 
+// sorted gives the changed keys in order. They are sorted when somebody asks,
+// not as they come: a large crank sets many and asks seldom.
+func (o *overlay) sorted() []string {
+	if o.inOrder < len(o.order) {
+		slices.Sort(o.order)
+		o.inOrder = len(o.order)
+	}
+	return o.order
+}
+
 // nextExisting gives the least key above prior with the prefix that the crank set.
 func (o *overlay) nextExisting(prior, prefix string) (string, bool) {
-	i := sort.SearchStrings(o.order, max(prior, prefix))
-	for ; i < len(o.order); i++ {
-		key := o.order[i]
+	keys := o.sorted()
+	for i := sort.SearchStrings(keys, max(prior, prefix)); i < len(keys); i++ {
+		key := keys[i]
 		if len(key) < len(prefix) || key[:len(prefix)] != prefix {
 			return "", false
 		}
@@ -55,7 +65,7 @@ type change struct {
 // value the block holds. load reads that value.
 func (o *overlay) changes(load func(key string) (entry, error)) ([]change, error) {
 	var out []change
-	for _, key := range o.order {
+	for _, key := range o.sorted() {
 		was, err := load(key)
 		if err != nil {
 			return nil, err

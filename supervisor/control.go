@@ -22,28 +22,43 @@ func (e *AdminError) Error() string {
 	return fmt.Sprintf("cannot control %s: the request does not carry its admin node", e.VatID)
 }
 
-// createVat registers a vat. It reads as suspended until its first item, or an
-// unsuspend, starts its first incarnation.
+// createVat is createVats for one.
 func (s *Supervisor) createVat(req pipeproto.CreateVat) (pipeproto.CreateVatReply, error) {
-	if req.VatID == "" || req.BundleID == "" {
-		return pipeproto.CreateVatReply{}, badRequest("createVat", "vatID and bundleID are needed")
-	}
-	var rec *record
-	err := s.runCrank(func(c *crank) (err error) {
-		rec, err = c.createVat(req)
-		return err
-	})
+	reply, err := s.createVats(pipeproto.CreateVats{Vats: []pipeproto.CreateVat{req}})
 	if err != nil {
 		return pipeproto.CreateVatReply{}, err
 	}
-	return pipeproto.CreateVatReply{Admin: rec.admin()}, nil
+	return pipeproto.CreateVatReply{Admin: reply.Admins[0]}, nil
+}
+
+// createVats registers vats, in one crank. A vat reads as suspended until its
+// first item, or an unsuspend, starts its first incarnation.
+func (s *Supervisor) createVats(req pipeproto.CreateVats) (pipeproto.CreateVatsReply, error) {
+	for _, vat := range req.Vats {
+		if vat.VatID == "" || vat.BundleID == "" {
+			return pipeproto.CreateVatsReply{}, badRequest("createVat", "vatID and bundleID are needed")
+		}
+	}
+	var admins []pipeproto.AdminNode
+	err := s.runCrank(func(c *crank) error {
+		admins = make([]pipeproto.AdminNode, len(req.Vats))
+		for i, vat := range req.Vats {
+			rec, err := c.createVat(vat)
+			if err != nil {
+				return err
+			}
+			admins[i] = rec.admin()
+		}
+		return nil
+	})
+	return pipeproto.CreateVatsReply{Admins: admins}, err
 }
 
 func (c *crank) createVat(req pipeproto.CreateVat) (*record, error) {
 	if _, ok := c.tx.Get(vatKey(req.VatID)); ok {
 		return nil, &ExistsError{What: "vat " + req.VatID}
 	}
-	if _, ok, err := c.tx.Bundle(req.BundleID); err != nil || !ok {
+	if ok, err := c.tx.HasBundle(req.BundleID); err != nil || !ok {
 		return nil, missingBundle(req.BundleID, err)
 	}
 	epoch, err := epochIn(c)
@@ -152,7 +167,7 @@ func (s *Supervisor) controlUpgrade(req pipeproto.Upgrade) (pipeproto.VatStatus,
 	if err := s.admit(req.Admin); err != nil {
 		return pipeproto.VatStatus{}, err
 	}
-	if _, ok, err := s.db.Bundle(req.BundleID); err != nil || !ok {
+	if ok, err := s.db.HasBundle(req.BundleID); err != nil || !ok {
 		return pipeproto.VatStatus{}, missingBundle(req.BundleID, err)
 	}
 	if err := s.upgrade(req); err != nil {

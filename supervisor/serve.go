@@ -112,6 +112,7 @@ func (s *Supervisor) verbs() map[string]verb {
 		pipeproto.ReqConfigure:      act(s.configure),
 		pipeproto.ReqAddBundle:      act(s.addBundle),
 		pipeproto.ReqCreateVat:      serve(s.createVat),
+		pipeproto.ReqCreateVats:     serve(s.createVats),
 		pipeproto.ReqEnqueue:        act(s.enqueue),
 		pipeproto.ReqRun:            serve(s.run),
 		pipeproto.ReqPrepare:        act(func(h pipeproto.Height) error { return s.db.Prepare(h.Height) }),
@@ -145,7 +146,7 @@ func (s *Supervisor) addBundle(req pipeproto.AddBundle) error {
 	if req.ID == "" || len(req.Data) == 0 {
 		return badRequest("addBundle", "id and data are needed")
 	}
-	if _, ok, err := s.db.Bundle(req.ID); err != nil || ok {
+	if ok, err := s.db.HasBundle(req.ID); err != nil || ok {
 		return err
 	}
 	return s.runCrank(func(c *crank) error { return c.tx.PutBundle(req.ID, req.Data) })

@@ -21,7 +21,7 @@ const (
 )
 
 func (a *app) serveCommand() *cobra.Command {
-	var lockdown, supervisorBundle string
+	var lockdown, supervisorBundle, profileDir string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve a kernel host over pipes on descriptors 3 and 4",
@@ -32,8 +32,13 @@ func (a *app) serveCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&lockdown, "lockdown", "", "lockdown bundle (default: lockdown.bundle beside the engine)")
 	cmd.Flags().StringVar(&supervisorBundle, "supervisor", "", "supervisor bundle (default: supervisor.bundle beside the engine)")
+	cmd.Flags().StringVar(&profileDir, "profile", "", "directory for profiles of this process, for `go tool pprof`; written when it ends")
 	cmd.RunE = func(*cobra.Command, []string) error {
-		return a.serve(lockdown, supervisorBundle)
+		finish, err := profile(profileDir)
+		if err != nil {
+			return err
+		}
+		return errors.Join(a.serve(lockdown, supervisorBundle), finish())
 	}
 	return cmd
 }

@@ -225,7 +225,7 @@ func All() []Point {
 		{HostConfigured, "kernelhost.Kernel.initialize", "the daemon has configuration and bundles, in the open block"},
 		{HostVatsMade, "kernelhost.Kernel.initialize", "all vats are registered on both sides, none has started"},
 		{HostVatsStarted, "kernelhost.Kernel.initialize", "all vats have started, nothing is committed"},
-		{HostVatMade, "kernelhost.Kernel.createVat", "the daemon has registered a vat, the host's crank is open"},
+		{HostVatMade, "kernelhost.Kernel.registerVats", "the daemon has registered vats, the host's crank is open"},
 		{HostChangeEnqueued, "kernelhost.Kernel.change", "the daemon has items of a crank that the host has not kept"},
 		{HostChangeKept, "kernelhost.Kernel.change", "a change of the host's own is part of the open block"},
 		{HostCrankBegun, "kernelhost.callbacks.open", "the host's half of a crank is open and empty"},
