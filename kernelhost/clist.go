@@ -32,11 +32,20 @@ func (t tables) clistEntry(vatID, kref string) (clistEntry, bool, error) {
 	if !ok {
 		return clistEntry{}, false, t.kv.Err()
 	}
-	flag, vref, found := strings.Cut(value, " ")
-	if !found || (flag != "R" && flag != "_") {
+	e, ok := parseEntry(value)
+	if !ok {
 		return clistEntry{}, false, brokenf("%s holds %q", clistKey(vatID, kref), value)
 	}
-	return clistEntry{reachable: flag == "R", vref: vref}, true, nil
+	return e, true, nil
+}
+
+// parseEntry reads what String wrote.
+func parseEntry(text string) (e clistEntry, ok bool) {
+	flag, vref, found := strings.Cut(text, " ")
+	if !found || flag != "R" && flag != "_" {
+		return clistEntry{}, false
+	}
+	return clistEntry{reachable: flag == "R", vref: vref}, true
 }
 
 func recognizerKey(kref, vatID string) string { return kref + ".recognizer." + vatID }
