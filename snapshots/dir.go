@@ -79,17 +79,19 @@ func (d *Dir) Verify(hash string) (Info, error) {
 }
 
 // Remove removes the file of a snapshot; a missing one is no error. Open
-// Readers of it read on undisturbed.
+// Readers of it read on undisturbed. ErrHeld if somebody holds the files.
 func (d *Dir) Remove(hash string) error {
 	if err := checkHash(hash); err != nil {
 		return err
 	}
 	d.names.Lock()
 	defer d.names.Unlock()
-	crashpoint.Here(crashpoint.SnapshotRemove)
-	err := d.remove(d.Path(hash))
-	crashpoint.Here(crashpoint.SnapshotRemoved)
-	return err
+	return d.whileFree(func() error {
+		crashpoint.Here(crashpoint.SnapshotRemove)
+		err := d.remove(d.Path(hash))
+		crashpoint.Here(crashpoint.SnapshotRemoved)
+		return err
+	})
 }
 
 func (d *Dir) remove(path string) error {
@@ -101,7 +103,8 @@ func (d *Dir) remove(path string) error {
 
 // Sweep removes the snapshots that keep does not want and the temporary files
 // that a crash left, and returns the names it removed, in order. Files of other
-// names are not touched. It goes on after an error and returns the first.
+// names are not touched. It goes on after an error and returns the first; ErrHeld
+// if somebody holds the files.
 //
 // A file is written before the row that names it, and a block that is undone
 // brings back older rows: sweep only while no snapshot is between Writer.Commit
@@ -109,6 +112,14 @@ func (d *Dir) remove(path string) error {
 func (d *Dir) Sweep(keep func(hash string) bool) (removed []string, err error) {
 	d.names.Lock()
 	defer d.names.Unlock()
+	err = d.whileFree(func() error {
+		removed, err = d.sweep(keep)
+		return err
+	})
+	return removed, err
+}
+
+func (d *Dir) sweep(keep func(hash string) bool) (removed []string, err error) {
 	found, err := d.fs.Names(d.path)
 	if err != nil {
 		return nil, d.diskError("list", d.path, err)

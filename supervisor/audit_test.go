@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -184,7 +185,7 @@ func compareLines(t *testing.T, got, want []string) {
 // A view beside the supervisor shows the same as the supervisor itself.
 func TestAuditOfAView(t *testing.T) {
 	r := inEveryState(t)
-	v, err := store.OpenView(r.opts.Dir + "/" + databaseFile)
+	v, err := store.OpenView(filepath.Join(r.opts.Dir, databaseFile))
 	r.must(err)
 	defer func() { r.must(v.Close()) }()
 	r.send("v1", "incr")

@@ -164,7 +164,11 @@ func (s *Supervisor) commitBlock(req pipeproto.Height) error {
 		return err
 	}
 	crashpoint.Here(crashpoint.SupervisorCommitted)
-	if err := s.removeDropped(); err != nil {
+	err := s.removeDropped()
+	if err == nil && s.sweepDue {
+		err = s.sweepOrphans()
+	}
+	if err != nil {
 		s.warn("cannot remove snapshots that are no longer used: %v", err)
 	}
 	crashpoint.Here(crashpoint.SupervisorTidied)

@@ -232,7 +232,12 @@ func (s *Supervisor) removeDropped() error {
 			return err
 		}
 		if !kept {
-			if err := s.snapshots.Remove(hash); err != nil {
+			err := s.snapshots.Remove(hash)
+			if errors.Is(err, snapshots.ErrHeld) {
+				s.dropped, s.sweepDue = nil, true
+				return nil
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -242,12 +247,20 @@ func (s *Supervisor) removeDropped() error {
 }
 
 // sweepOrphans removes the files that nothing keeps: what a crash or an undone
-// block has left. No block may be open.
+// block has left. No block may be open. While somebody holds the files that
+// stays due.
 func (s *Supervisor) sweepOrphans() error {
+	if s.sweepDue = s.snapshots.Held(); s.sweepDue {
+		return nil
+	}
 	kept, err := snapshots.KeptHashes(s.db, s.keep)
 	if err != nil {
 		return err
 	}
 	_, err = s.snapshots.Sweep(func(hash string) bool { return kept[hash] })
+	if errors.Is(err, snapshots.ErrHeld) {
+		s.sweepDue = true
+		return nil
+	}
 	return err
 }

@@ -105,6 +105,7 @@ type Supervisor struct {
 	panicked      *PanicError
 	spoiled       error    // a commit failed: only a rollback goes on from here
 	dropped       []string // hashes of snapshots that went out of use in this block
+	sweepDue      bool     // somebody held the snapshot files when some were to go
 	ranComputrons int64    // of the current run
 	goesOn        bool     // the current run may do another crank after this one
 	ahead         *aheadTurn
