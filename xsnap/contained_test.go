@@ -229,7 +229,7 @@ func TestSandboxPolicy(t *testing.T) {
 	if _, err := ParseSandbox("on"); err == nil || !strings.Contains(err.Error(), "off, auto, require") {
 		t.Errorf("got %v", err)
 	}
-	for policy, want := range map[Sandbox]int{SandboxOff: 0, SandboxAuto: 1} {
+	for policy, want := range map[Sandbox]int{SandboxOff: 0, SandboxAuto: 3} {
 		var logged []string
 		if err := policy.check(SandboxSupport{}, func(line string) { logged = append(logged, line) }); err != nil || len(logged) != want {
 			t.Errorf("%v: logged %q, %v", policy, logged, err)

@@ -24,6 +24,9 @@ type ExitError struct {
 	Code   int            // exit code, or -1 if a signal ended it
 	Signal syscall.Signal // 0 if it exited by itself
 	Stderr string         // the last 4 KiB it wrote there
+	// Outside tells why an exit that looks like a vat's fault is none, or is
+	// empty.
+	Outside string
 }
 
 func (e *ExitError) Error() string {
@@ -34,20 +37,31 @@ func (e *ExitError) Error() string {
 	} else {
 		fmt.Fprintf(&b, "exited with code %d (%s)", e.Code, exitCodeText(e.Code))
 	}
+	if e.Outside != "" {
+		b.WriteString(", which is not the vat's fault: " + e.Outside)
+	}
 	if tail := strings.TrimSpace(e.Stderr); tail != "" {
 		fmt.Fprintf(&b, "; its stderr ends: %s", tail)
 	}
 	return b.String()
 }
 
-// VatFault reports whether the vat itself caused the exit. Only these three
-// codes are the same on every node; any other end says nothing about the vat,
-// and neither does any end outside of SetBundle and Deliver.
+// VatFault reports whether the vat itself caused the exit. Only three codes
+// are the same on every node, and only where the host had no part in them (see
+// Outside); any other end says nothing about the vat.
 func (e *ExitError) VatFault() bool { return e.VatFaultText() != "" }
 
 // VatFaultText is the problem text the JavaScript system reports for a vat
 // fault, or "".
 func (e *ExitError) VatFaultText() string {
+	if e.Outside != "" {
+		return ""
+	}
+	return e.faultText()
+}
+
+// faultText does not ask for the reason.
+func (e *ExitError) faultText() string {
 	if e.Signal != 0 {
 		return ""
 	}

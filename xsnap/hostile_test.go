@@ -131,7 +131,7 @@ func TestExits(t *testing.T) {
 		switch {
 		case problem == "" && !errors.As(err, &exit):
 			t.Errorf("code %d: delivery gave %+v, %v", code, res, err)
-		case problem != "" && (err != nil || res != DeliveryResult{Status: StatusError, Problem: problem, WorkerGone: true}):
+		case problem != "" && (err != nil || res != DeliveryResult{Status: StatusError, Problem: problem, WorkerGone: true, ExitCode: code}):
 			t.Errorf("code %d: delivery gave %+v, %v", code, res, err)
 		}
 	}

@@ -22,6 +22,7 @@ type process struct {
 	silence time.Duration // why it was killed, or 0; does not change any more once exited is closed
 
 	status syscall.WaitStatus // set before exited is closed
+	limits heldTo             // as it ended; set before exited is closed
 }
 
 // watch reaps the process when it ends and calls forget; then output ends too
@@ -66,6 +67,7 @@ func (p *process) reap() {
 	defer p.mu.Unlock()
 	// Whatever the process may have left in its group goes with it.
 	_ = unix.Kill(-p.pid, unix.SIGKILL)
+	p.limits = readHeldTo(p.pid)
 	for {
 		_, err := syscall.Wait4(p.pid, &p.status, 0, nil)
 		if err != syscall.EINTR {

@@ -17,8 +17,8 @@ import (
 	"vatworkerd/internal/testrig"
 )
 
-// TestMain also plays the scripted workers and the parent of
-// TestWorkerDiesWithParent: the test binary is started again under such names.
+// TestMain also plays the scripted workers and the parents of
+// TestWorkerDiesWithParent and TestHostLimits: the test binary is started again under such names.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && strings.HasPrefix(os.Args[1], fakePrefix) {
 		// Not os.Exit: under the race detector that waits a second first.
@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	}
 	if len(os.Args) > 1 && os.Args[1] == parentArg {
 		os.Exit(playParent(os.Args[2:]))
+	}
+	if len(os.Args) > 1 && os.Args[1] == limitedArg {
+		os.Exit(playLimited(os.Args[2:]))
 	}
 	os.Exit(runTests(m))
 }
@@ -66,6 +69,7 @@ type rig struct {
 	image   Image
 	base    *BaseCache
 	sandbox Sandbox
+	limits  Limits
 }
 
 // contained makes the rig start its workers under policy.
@@ -114,6 +118,9 @@ func newSpawner(t testing.TB) *Spawner {
 func (r *rig) start(o StartOptions) *Worker {
 	r.t.Helper()
 	o.Sandbox = r.sandbox
+	if r.limits != (Limits{}) {
+		o.Limits = r.limits
+	}
 	return startWorker(r.t, r.spawner, r.image.Engine, o)
 }
 

@@ -24,14 +24,12 @@ const (
 )
 
 // DefaultAddressSpaceBytes is the memory ceiling of a contained worker if
-// Limits sets none. The engine reserves 1 GiB at its start and refuses by
-// itself to hold more than 2 GiB; a vat must never meet this ceiling instead,
-// so it leaves the engine's own uncounted memory ample room.
+// Limits sets none: MinAddressSpaceBytes and ample room.
 const DefaultAddressSpaceBytes = 8 << 30
 
-// maxAddressSpaceBytes keeps a contained worker from exhausting its virtual
+// MaxAddressSpaceBytes keeps a contained worker from exhausting its virtual
 // addresses, on which the gate (see gate.go) relies.
-const maxAddressSpaceBytes = 1 << 40
+const MaxAddressSpaceBytes = 1 << 40
 
 var sandboxNames = [...]string{SandboxOff: "off", SandboxAuto: "auto", SandboxRequire: "require"}
 
@@ -62,7 +60,7 @@ func (s *Sandbox) Set(text string) (err error) {
 func (s *Sandbox) Type() string { return "policy" }
 
 // Check reports, once at the start, what this kernel can hold back: under auto
-// it logs one line about what it cannot, under require that is a *SandboxError.
+// it logs a line for each thing it cannot, under require they are a *SandboxError.
 func (s Sandbox) Check(log func(line string)) error {
 	return s.check(DetectSandbox(), log)
 }
@@ -71,12 +69,13 @@ func (s Sandbox) check(support SandboxSupport, log func(line string)) error {
 	if s == SandboxOff {
 		return nil
 	}
-	err := support.Require()
-	if err == nil || s == SandboxRequire {
-		return err
+	if s == SandboxRequire {
+		return support.Require()
 	}
-	if log != nil {
-		log("workers are contained only in part: " + err.Error())
+	for _, missing := range support.missing() {
+		if log != nil {
+			log("workers are contained only in part: this system lacks " + missing)
+		}
 	}
 	return nil
 }
@@ -105,7 +104,14 @@ func DetectSandbox() SandboxSupport {
 
 // Require returns a *SandboxError if something is missing.
 func (s SandboxSupport) Require() error {
-	var missing []string
+	if missing := s.missing(); len(missing) > 0 {
+		return &SandboxError{Missing: missing}
+	}
+	return nil
+}
+
+// missing lists, for people, what there is no support for and what it is for.
+func (s SandboxSupport) missing() (missing []string) {
 	if !s.Launcher {
 		missing = append(missing, "support in vatworkerd for "+runtime.GOARCH)
 	}
@@ -115,10 +121,14 @@ func (s SandboxSupport) Require() error {
 	if s.LandlockABI < 1 {
 		missing = append(missing, "Landlock (CONFIG_SECURITY_LANDLOCK, lsm=landlock)")
 	}
-	if len(missing) == 0 {
-		return nil
+	return missing
+}
+
+func (s SandboxSupport) String() string {
+	if missing := s.missing(); missing != nil {
+		return "this system lacks " + strings.Join(missing, ", ")
 	}
-	return &SandboxError{Missing: missing}
+	return "this system has what it takes"
 }
 
 // detectSeccomp asks for the one action that is not in the oldest interface.
@@ -141,8 +151,8 @@ func (l Limits) addressSpace() (uint64, error) {
 	if l.AddressSpaceBytes == 0 {
 		return DefaultAddressSpaceBytes, nil
 	}
-	if l.AddressSpaceBytes > maxAddressSpaceBytes {
-		return 0, fmt.Errorf("address space limit of %d bytes is too large for a contained worker: at most %d", l.AddressSpaceBytes, uint64(maxAddressSpaceBytes))
+	if l.AddressSpaceBytes > MaxAddressSpaceBytes {
+		return 0, fmt.Errorf("address space limit of %d bytes is too large for a contained worker: at most %d", l.AddressSpaceBytes, uint64(MaxAddressSpaceBytes))
 	}
 	return l.AddressSpaceBytes, nil
 }

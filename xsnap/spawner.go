@@ -37,7 +37,8 @@ type Spawner struct {
 var ErrSpawnerClosed = errors.New("spawner is closed")
 
 // NewSpawner starts the thread. Descriptors this process had inherited are
-// marked close-on-exec, so that no worker inherits them again.
+// marked close-on-exec, so that no worker inherits them again, and its soft
+// limit of the stack becomes WorkerStackBytes.
 func NewSpawner() (*Spawner, error) { return NewSpawnerWithClock(time.Tick(watchInterval)) }
 
 // NewSpawnerWithClock is NewSpawner, but silent workers (see Watch) are looked
@@ -46,6 +47,7 @@ func NewSpawnerWithClock(clock <-chan time.Time) (*Spawner, error) {
 	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil && err != unix.ENOSYS && err != unix.EINVAL {
 		return nil, fmt.Errorf("cannot protect open descriptors from workers: %w", err)
 	}
+	settleStack()
 	s := &Spawner{jobs: make(chan func()), done: make(chan struct{}), support: DetectSandbox()}
 	ready := make(chan error)
 	go s.run(ready)
@@ -113,18 +115,30 @@ func (s *Spawner) spawn(argv []string, p *plumbing, o StartOptions) (launched, e
 			return launched{}, err
 		}
 	}
-	if o.Sandbox == SandboxOff || !s.support.Launcher {
+	plain := o.Sandbox == SandboxOff || !s.support.Launcher
+	addressSpace, err := o.Limits.addressSpace()
+	if err != nil {
+		return launched{}, err
+	}
+	if err := checkHost(addressSpace, plain); err != nil {
+		return launched{}, err
+	}
+	if plain {
 		return s.spawnPlain(argv, p)
 	}
-	return s.spawnContained(argv, p, o)
+	return s.spawnContained(launch{argv: argv, addressMax: addressSpace}, p)
 }
+
+// workerEnvironment is all that workers find there. Without it the C library
+// would look for this machine's time zone where it is not held from it.
+func workerEnvironment() []string { return []string{"TZ=UTC0"} }
 
 // spawnPlain leaves limits to be set from outside.
 func (s *Spawner) spawnPlain(argv []string, p *plumbing) (w launched, err error) {
 	w.maps = -1
 	attr := &syscall.ProcAttr{
 		Dir:   "/",
-		Env:   []string{},
+		Env:   workerEnvironment(),
 		Files: p.child[:],
 		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &w.pidfd},
 	}
@@ -134,11 +148,7 @@ func (s *Spawner) spawnPlain(argv []string, p *plumbing) (w launched, err error)
 	return w, err
 }
 
-func (s *Spawner) spawnContained(argv []string, p *plumbing, o StartOptions) (w launched, err error) {
-	plan := launch{argv: argv}
-	if plan.addressMax, err = o.Limits.addressSpace(); err != nil {
-		return launched{}, err
-	}
+func (s *Spawner) spawnContained(plan launch, p *plumbing) (w launched, err error) {
 	for i, fd := range p.child {
 		plan.child[i] = int(fd)
 	}
@@ -146,7 +156,7 @@ func (s *Spawner) spawnContained(argv []string, p *plumbing, o StartOptions) (w 
 	if err != nil {
 		return launched{}, err
 	}
-	if plan.files, err = l.filesOf(argv[0]); err != nil {
+	if plan.files, err = l.filesOf(plan.argv[0]); err != nil {
 		return launched{}, err
 	}
 	if closed := s.onThread(func() { w, err = l.start(plan) }); closed != nil {

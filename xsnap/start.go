@@ -23,9 +23,9 @@ const defaultCloseGrace = 5 * time.Second
 // Limits bound what one worker may take from its host.
 type Limits struct {
 	// AddressSpaceBytes is RLIMIT_AS; 0 is DefaultAddressSpaceBytes for a
-	// contained worker, none for another. A worker that meets it exits
-	// like a vat that used too much memory, so it must lie far above the
-	// engine's own limit of 2 GiB and be no smaller on one node than on others.
+	// contained worker, none for another. A worker that meets it exits like a
+	// vat that used too much memory, so it should be the same on all nodes, and
+	// below MinAddressSpaceBytes such an exit says nothing about the vat.
 	AddressSpaceBytes uint64
 	// CloseGrace bounds Close's wait; 0 means 5 s.
 	CloseGrace time.Duration
@@ -173,13 +173,13 @@ func (w *Worker) applyLimits(o StartOptions, limited bool) error {
 
 // outerLimits are set on a running worker that no launcher has limited.
 func outerLimits(o StartOptions) ([]workerLimit, error) {
-	if o.Sandbox != SandboxOff {
-		addressSpace, err := o.Limits.addressSpace()
+	addressSpace, err := o.Limits.addressSpace()
+	if err != nil || o.Sandbox != SandboxOff {
 		return workerLimits(addressSpace), err
 	}
-	limits := []workerLimit{{"core dumps", unix.RLIMIT_CORE, 0}}
-	if n := o.Limits.AddressSpaceBytes; n > 0 {
-		limits = append(limits, workerLimit{"memory", unix.RLIMIT_AS, n})
+	limits := []workerLimit{{name: "core dumps", resource: unix.RLIMIT_CORE}}
+	if o.Limits.AddressSpaceBytes > 0 {
+		limits = append(limits, consensusLimits(addressSpace)...)
 	}
 	return limits, nil
 }

@@ -221,16 +221,17 @@ func TestBadSnapshotsAreRefused(t *testing.T) {
 
 func TestVatFaults(t *testing.T) {
 	r := newRig(t)
-	for method, problem := range map[string]string{
-		"spin":    "Compute meter exceeded",
-		"recurse": "Stack meter exceeded",
-		"hog":     "Allocate meter exceeded",
+	for method, want := range map[string]DeliveryResult{
+		"spin":    {Problem: "Compute meter exceeded", ExitCode: ExitTooMuchComputation},
+		"recurse": {Problem: "Stack meter exceeded", ExitCode: ExitStackOverflow},
+		"hog":     {Problem: "Allocate meter exceeded", ExitCode: ExitNotEnoughMemory},
 	} {
 		t.Run(method, func(t *testing.T) {
 			k := newFakeKernel()
 			w := r.vat(k)
+			want.Status, want.WorkerGone = StatusError, true
 			res, err := w.Deliver(json.RawMessage(message(method)), k)
-			if err != nil || res != (DeliveryResult{Status: StatusError, Problem: problem, WorkerGone: true}) {
+			if err != nil || res != want {
 				t.Fatalf("got %+v, %v", res, err)
 			}
 			var exit *ExitError

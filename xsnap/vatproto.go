@@ -34,6 +34,7 @@ type DeliveryResult struct {
 	// WorkerGone: the vat met a limit (memory, stack, computrons) and took its
 	// process with it. Such a result is in consensus like any other.
 	WorkerGone bool
+	ExitCode   int // of the process, if WorkerGone
 }
 
 // Pieces of the messages, and the answers to upcalls that have no result; all
@@ -92,7 +93,7 @@ func (w *Worker) Deliver(delivery json.RawMessage, h Handler) (DeliveryResult, e
 	const op = opDeliver
 	reply, meter, err := w.command(op, h, cmdHandle, msgDeliver, delivery, msgEnd)
 	if exit, ok := err.(*ExitError); ok && exit.VatFault() {
-		return DeliveryResult{Status: StatusError, Problem: exit.VatFaultText(), WorkerGone: true}, nil
+		return DeliveryResult{Status: StatusError, Problem: exit.VatFaultText(), WorkerGone: true, ExitCode: exit.Code}, nil
 	}
 	if err != nil {
 		return DeliveryResult{}, err

@@ -158,6 +158,7 @@ func (w *Worker) ioFailed(op op, err error) error {
 			return w.protocolBroken(op, fmt.Sprintf("it said nothing for %v and was killed", silence), nil, nil)
 		}
 		exit := w.exitError()
+		exit.Outside = w.outsideCause(op, exit)
 		// Not wrapped: a later command never ran, so it must not look as if
 		// the vat had failed in it.
 		w.broken = fmt.Errorf("worker is gone since an earlier command: %v", exit)
@@ -191,6 +192,20 @@ func (w *Worker) exitError() *ExitError {
 		e.Code = status.ExitStatus()
 	}
 	return e
+}
+
+// outsideCause tells why an exit in op that looks like a vat's fault is none.
+func (w *Worker) outsideCause(op op, exit *ExitError) string {
+	if exit.faultText() == "" {
+		return ""
+	}
+	if op != opSetBundle && op != opDeliver {
+		return "no code of the vat was running"
+	}
+	if why := w.proc.limits.why(exit.Code); why != "" || exit.Code != ExitNotEnoughMemory {
+		return why
+	}
+	return readHostMemory("/proc").why()
 }
 
 // Close asks the worker to end, waits for the grace, kills it if it still

@@ -130,7 +130,9 @@ static long do_grow_file(void) { signal(SIGXFSZ, SIG_IGN); return write(8, "x", 
 static long do_count(void) {
   int n = 0;
   for (int fd = 0; fd < 4096; fd++) if (fcntl(fd, F_GETFD) >= 0) n++;
-  printf("%d descriptors, %s\n", n, *environ == NULL ? "no environment" : *environ);
+  printf("%d descriptors, environment:", n);
+  for (char **e = environ; *e; e++) printf(" %s", *e);
+  printf("\n");
   return 0;
 }
 static long do_foreign(void) {

@@ -35,6 +35,12 @@ _filePrefix => {
         const deeper = n => 1 + deeper(n + 1);
         return deeper(0);
       },
+      hours: () => new Date(0).getHours(),
+      hoard: () => {
+        const all = [];
+        const text = `[${'{},'.repeat(100000)}0]`;
+        for (;;) all.push(JSON.parse(text));
+      },
       hog: () => {
         const all = [];
         for (;;) all.push(new ArrayBuffer(64 * 1024 * 1024));
