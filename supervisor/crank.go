@@ -27,7 +27,8 @@ type crank struct {
 	started  map[string]*worker // workers of incarnations this crank starts
 	actions  []pipeproto.Action // of verdicts, to do before the crank ends
 	onCommit []func()
-	failed   error // found where nothing could be returned; forbids the commit
+	faults   map[fault]bool // seen in all tries of this crank
+	failed   error          // found where nothing could be returned; forbids the commit
 }
 
 // Get reads a consensus key as the crank sees it; it makes a crank a keyReader.
@@ -54,28 +55,39 @@ func (e *lostError) Error() string { return fmt.Sprintf("worker of %s was lost: 
 func (e *lostError) Unwrap() error { return e.err }
 
 // runCrank runs body in a crank and commits it; an error from body undoes
-// everything. A lost worker makes it run again, a bounded number of times.
+// everything. A lost worker makes it run again, a bounded number of times, and
+// so does one that met a limit, until a second one has met it too.
 func (s *Supervisor) runCrank(body func(*crank) error) error {
-	for try := 1; ; try++ {
-		err := s.tryCrank(body)
+	faults := map[fault]bool{}
+	for deaths := 0; ; {
+		err := s.tryCrank(body, faults)
+		var doubt *doubtError
 		var lost *lostError
-		if !errors.As(err, &lost) {
+		switch {
+		case errors.As(err, &doubt):
+			s.log.Info("a crank runs again", "why", doubt)
+			if len(faults) == maxCrankDoubts {
+				return s.panic(fmt.Errorf("worker of %s met a limit %d times, each time in another way: %w", doubt.fault.vatID, len(faults), doubt))
+			}
+		case errors.As(err, &lost):
+			deaths++
+			s.warn("%v (try %d of %d)", lost, deaths, maxCrankTries)
+			s.emit(pipeproto.VatEvent{Kind: pipeproto.VatWorkerLost, VatID: lost.vatID, Detail: lost.err.Error()})
+			if deaths == maxCrankTries {
+				return s.panic(fmt.Errorf("worker of %s died %d times for reasons outside the vat: %w", lost.vatID, deaths, lost.err))
+			}
+		default:
 			return err
-		}
-		s.warn("%v (try %d of %d)", lost, try, maxCrankTries)
-		s.emit(pipeproto.VatEvent{Kind: pipeproto.VatWorkerLost, VatID: lost.vatID, Detail: lost.err.Error()})
-		if try == maxCrankTries {
-			return s.panic(fmt.Errorf("worker of %s died %d times for reasons outside the vat: %w", lost.vatID, try, lost.err))
 		}
 	}
 }
 
-func (s *Supervisor) tryCrank(body func(*crank) error) error {
+func (s *Supervisor) tryCrank(body func(*crank) error, faults map[fault]bool) error {
 	tx, err := s.db.BeginCrank()
 	if err != nil {
 		return fmt.Errorf("cannot begin a crank: %w", err)
 	}
-	c := &crank{s: s, tx: tx, started: map[string]*worker{}}
+	c := &crank{s: s, tx: tx, started: map[string]*worker{}, faults: faults}
 	crashpoint.Here(crashpoint.SupervisorCrankBegun)
 	if err := body(c); err != nil {
 		return errors.Join(err, c.abort())

@@ -52,6 +52,11 @@ func (c *crank) deliverTo(w *worker, rec *record, delivery json.RawMessage) (ran
 	if err != nil {
 		return ranDelivery{}, lostUnlessLocal(rec.ID, err)
 	}
+	if result.WorkerGone {
+		if err := c.believe(faultIn(rec.ID, result.Problem, delivery, calls.log)); err != nil {
+			return ranDelivery{}, err
+		}
+	}
 	run := ranDelivery{
 		entry:  transcripts.Entry{Delivery: delivery, Syscalls: calls.log, Result: transcripts.Result{Status: result.Status}},
 		status: result.Status, problem: result.Problem,

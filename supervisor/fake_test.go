@@ -20,8 +20,9 @@ type fakeStarter struct {
 	mu      sync.Mutex // guards the rest: the supervisor starts from several goroutines
 	deaths  int        // how many of the next deliveries find their worker dead
 	live    int
-	started func() // is told of each start
-	bytes   int64  // memory that a delivery adds to a worker
+	started func()   // is told of each start
+	bytes   int64    // memory that a delivery adds to a worker
+	flukes  []string // with which syscall, or "none", the next incr meet a limit
 }
 
 func fakeImage(name string) xsnap.Image {
@@ -62,6 +63,18 @@ func (f *fakeStarter) dies() bool {
 	}
 	f.deaths--
 	return true
+}
+
+// fluke takes the next way to meet a limit from the plan.
+func (f *fakeStarter) fluke(delivery []byte) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.flukes) == 0 || methodOf(delivery) != "incr" {
+		return ""
+	}
+	next := f.flukes[0]
+	f.flukes = f.flukes[1:]
+	return next
 }
 
 // fakeHeap is what a fake vat forgets between incarnations.
@@ -115,6 +128,14 @@ func (p *fakeProcess) Deliver(delivery json.RawMessage, h xsnap.Handler) (xsnap.
 		p.end()
 		return xsnap.DeliveryResult{}, &xsnap.ExitError{Name: "fake", Signal: syscall.SIGKILL}
 	}
+	if at := p.starter.fluke(delivery); at != "" {
+		var err error
+		if at != "none" {
+			_, err = h.Syscall(fmt.Appendf(nil, `["vatstoreGet",%q]`, at))
+		}
+		p.end()
+		return xsnap.DeliveryResult{Status: xsnap.StatusError, Problem: "Allocate meter exceeded", WorkerGone: true, ExitCode: xsnap.ExitNotEnoughMemory}, err
+	}
 	var d []json.RawMessage
 	if err := json.Unmarshal(delivery, &d); err != nil {
 		return xsnap.DeliveryResult{}, err
@@ -135,7 +156,7 @@ func (p *fakeProcess) Deliver(delivery json.RawMessage, h xsnap.Handler) (xsnap.
 		return p.result("the vat failed", compute), err
 	case "limit":
 		p.end()
-		return xsnap.DeliveryResult{Status: xsnap.StatusError, Problem: "Compute meter exceeded", WorkerGone: true}, nil
+		return xsnap.DeliveryResult{Status: xsnap.StatusError, Problem: "Compute meter exceeded", WorkerGone: true, ExitCode: xsnap.ExitTooMuchComputation}, nil
 	case "burn":
 		return p.bump(h, "count", compute+1000)
 	}

@@ -27,7 +27,7 @@ func (c *crank) startIncarnation(rec *record, ch change) error {
 	c.s.makeRoom("")
 	w, err := c.s.launchFresh(rec, c.s.image)
 	if err != nil {
-		return startProblem(rec.ID, err)
+		return c.startProblem(rec.ID, err)
 	}
 	c.started[rec.ID] = w
 	crashpoint.Here(crashpoint.SupervisorStartReady)
@@ -144,14 +144,17 @@ func (c *crank) bringOutYourDead(rec *record) error {
 
 // startProblem tells apart what a new worker died of: the vat's fault fails
 // the start, anything else loses the worker and is tried again.
-func startProblem(vatID string, err error) error {
+func (c *crank) startProblem(vatID string, err error) error {
 	var setup *xsnap.VatSetupError
 	if errors.As(err, &setup) {
 		return &startError{vatID: vatID, problem: setup.Error()}
 	}
 	var exit *xsnap.ExitError
-	if errors.As(err, &exit) && exit.VatFault() {
-		return &startError{vatID: vatID, problem: exit.Error()}
+	if !errors.As(err, &exit) || !exit.VatFault() {
+		return lostUnlessLocal(vatID, err)
 	}
-	return lostUnlessLocal(vatID, err)
+	if doubt := c.believe(faultIn(vatID, exit.VatFaultText(), nil, nil)); doubt != nil {
+		return doubt
+	}
+	return &startError{vatID: vatID, problem: exit.VatFaultText()}
 }

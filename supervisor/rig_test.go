@@ -32,8 +32,9 @@ type testHost struct {
 	console    []string
 	warnings   []string
 	verdict    func(pipeproto.Delivered) (pipeproto.Verdict, bool)
-	parameters map[string]string // vat → startVat capdata body
-	unit       []func()          // what the open unit does when it closes
+	callNow    func(pipeproto.CallNow) string // gives the capdata body of the answer
+	parameters map[string]string              // vat → startVat capdata body
+	unit       []func()                       // what the open unit does when it closes
 	unitOpen   bool
 	noAhead    bool           // take no turn before it comes
 	asked      map[string]int // how often the supervisor has called, by type
@@ -70,6 +71,10 @@ func (h *testHost) Call(msgType string, req, reply any) error {
 		}
 		return nil
 	case pipeproto.VatState:
+		return nil
+	case pipeproto.CallNow:
+		body := transcripts.JSString(h.callNow(r))
+		reply.(*pipeproto.CallNowReply).Result = fmt.Appendf(nil, `{"body":%s,"slots":[]}`, body)
 		return nil
 	case pipeproto.Delivered:
 		return h.delivered(r, reply.(*pipeproto.Verdict))
@@ -211,7 +216,7 @@ func newRig(t *testing.T, change func(*Options)) *rig {
 	t.Helper()
 	r := &rig{t: t, admins: map[string]pipeproto.AdminNode{}}
 	r.host = &testHost{t: t, results: map[string]string{}, parameters: map[string]string{}}
-	r.opts = Options{Dir: t.TempDir(), MaxOnline: 10, CPU: -1, CacheDir: baseCache(t)}
+	r.opts = Options{Dir: t.TempDir(), MaxOnline: 10, CPU: -1, CacheDir: baseCache(t), Sandbox: xsnap.SandboxAuto}
 	if change != nil {
 		change(&r.opts)
 	}
@@ -299,10 +304,16 @@ func (r *rig) create(vatID, bundle string, options pipeproto.VatOptions) {
 // send enqueues a message and names its result promise.
 func (r *rig) send(vatID, method string, args ...string) string {
 	r.t.Helper()
+	return r.sendWith(vatID, method, args, "[]")
+}
+
+// sendWith is send with slots, JSON, in the arguments.
+func (r *rig) sendWith(vatID, method string, args []string, slots string) string {
+	r.t.Helper()
 	r.calls++
 	vpid := fmt.Sprintf("p-%d", 60+r.calls)
 	body := fmt.Sprintf(`#[%q,[%s]]`, method, strings.Join(args, ","))
-	delivery := fmt.Appendf(nil, `["message","o+0",{"methargs":{"body":%s,"slots":[]},"result":%q}]`, transcripts.JSString(body), vpid)
+	delivery := fmt.Appendf(nil, `["message","o+0",{"methargs":{"body":%s,"slots":%s},"result":%q}]`, transcripts.JSString(body), slots, vpid)
 	r.must(r.s.enqueue(pipeproto.Enqueue{Items: []pipeproto.Item{{VatID: vatID, Priority: pipeproto.PriorityMessage, Payload: delivery}}}))
 	return vpid
 }
