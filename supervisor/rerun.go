@@ -112,6 +112,10 @@ func (run *rerun) deliver(position int64, entry transcripts.Entry) error {
 	if err != nil {
 		return lostUnlessLocal(run.rec.ID, err)
 	}
+	if result.WorkerGone && result.ExitCode != xsnap.ExitTooMuchComputation {
+		// What was recorded did not end so; memory and stack are this host's.
+		return &lostError{vatID: run.rec.ID, err: fmt.Errorf("the replay of position %d ended with %q", position, result.Problem)}
+	}
 	var computrons *int64
 	if result.Meter != nil {
 		computrons = &result.Meter.Compute

@@ -44,6 +44,7 @@ func (a *app) doctorCommand() *cobra.Command {
 			}
 		}
 		doc := doctorDoc{Findings: []finding{a.checkEngine(), checkBundler(), a.checkCPU(), a.checkDescriptors()}}
+		doc.Findings = append(doc.Findings, a.workers.findings()...)
 		if a.db != "" {
 			if err := a.examine(cmd.Context(), writeFlags, &doc); err != nil {
 				return err

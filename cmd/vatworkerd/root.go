@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"vatworkerd/xsnap"
 )
 
 // app is one invocation of the program: its streams and global flags.
@@ -22,8 +20,7 @@ type app struct {
 	pool      poolFlags
 	snapshots snapshotFlags
 	cpu       string
-	sandbox   xsnap.Sandbox
-	watch     xsnap.Watch
+	workers   workerFlags
 	json      bool
 	logLevel  string
 	logJSON   bool
@@ -68,9 +65,7 @@ func (a *app) rootCommand() *cobra.Command {
 	a.pool.register(flags)
 	a.snapshots.register(flags)
 	flags.StringVar(&a.cpu, "cpu", "auto", "CPU that deliveries and workers share: auto, off, or a number")
-	flags.Var(&a.sandbox, "sandbox", "contain workers (docs/containment.md): off, auto (as far as this kernel can), require")
-	flags.DurationVar(&a.watch.AlarmAfter, "silence-alarm", xsnap.DefaultSilenceAlarm, "tell of a worker that says nothing for so long while it is to do something; 0 = never")
-	flags.DurationVar(&a.watch.SilenceLimit, "silence-limit", xsnap.DefaultSilenceLimit, "kill such a worker after so long, and do its work again on another; 0 = never")
+	a.workers.register(flags)
 	flags.BoolVar(&a.json, "json", false, "print one JSON document on stdout and nothing else")
 	flags.StringVar(&a.logLevel, "log-level", "", "what to log on stderr: trace, debug, info, warn, error, off (default: warn for serve, else off)")
 	flags.BoolVar(&a.logJSON, "log-json", false, "log JSON lines")

@@ -54,6 +54,9 @@ func (a *app) run(ctx context.Context, configPath string, blockCranks int64) (er
 	if err != nil {
 		return err
 	}
+	if err := a.workers.checkMachine(func(line string) { a.note("%s", line) }); err != nil {
+		return err
+	}
 	say := a.narratorTo(a.stdout, false)
 	if a.json {
 		say = a.briefNarrator()

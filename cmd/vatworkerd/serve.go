@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -84,16 +83,17 @@ func (a *app) supervisorOptions(lockdown, supervisorBundle string) (supervisor.O
 	if err := a.snapshots.check(); err != nil {
 		return opts, err
 	}
-	if err := a.checkWatch(); err != nil {
+	if err := a.workers.check(); err != nil {
 		return opts, err
 	}
 	a.pool.apply(&opts)
 	a.snapshots.apply(&opts)
-	opts.Dir, opts.CacheDir, opts.Sandbox, opts.Watch = a.db, a.cache, a.sandbox, a.watch
+	a.workers.apply(&opts)
+	opts.Dir, opts.CacheDir = a.db, a.cache
 	if opts.Logger, err = a.logger("vatworkerd", logWarn); err != nil {
 		return opts, err
 	}
-	return opts, a.sandbox.Check(func(gap string) { opts.Logger.Warn(gap) })
+	return opts, a.workers.checkMachine(func(line string) { opts.Logger.Warn(line) })
 }
 
 // servedEngine takes the bundles named apart, so that they need not lie beside
@@ -167,19 +167,6 @@ func tellHost(requests, replies *os.File, why error) error {
 		return failed{exit: refused.exit}
 	}
 	return why
-}
-
-func (a *app) checkWatch() error {
-	check := func(flag string, value time.Duration) error {
-		if value == 0 || value >= time.Second {
-			return nil
-		}
-		return usageError("cannot use %s %v: it must be at least 1s, or 0 for never", flag, value)
-	}
-	if err := check("--silence-alarm", a.watch.AlarmAfter); err != nil {
-		return err
-	}
-	return check("--silence-limit", a.watch.SilenceLimit)
 }
 
 func noArguments(cmd *cobra.Command, args []string) error {

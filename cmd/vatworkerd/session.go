@@ -96,17 +96,17 @@ func (a *app) daemonFlags(dir string) ([]string, error) {
 	if err := a.snapshots.check(); err != nil {
 		return nil, err
 	}
-	if err := a.checkWatch(); err != nil {
+	if err := a.workers.check(); err != nil {
 		return nil, err
 	}
 	flags := []string{
 		"--engine", engine.Engine, "--lockdown", engine.Lockdown, "--supervisor", engine.Supervisor,
-		"--cpu", a.cpu, "--sandbox", a.sandbox.String(),
-		"--silence-alarm", a.watch.AlarmAfter.String(), "--silence-limit", a.watch.SilenceLimit.String(),
+		"--cpu", a.cpu,
 		"--log-level", a.level(logOff), "--color", a.daemonColor(),
 	}
 	flags = append(flags, a.pool.arguments()...)
 	flags = append(flags, a.snapshots.arguments()...)
+	flags = append(flags, a.workers.arguments()...)
 	if a.logJSON {
 		flags = append(flags, "--log-json")
 	}

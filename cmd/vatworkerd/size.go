@@ -37,10 +37,16 @@ func unitBytes(unit string) (float64, bool) {
 
 // String writes the size so that Set reads the same.
 func (s *byteSize) String() string {
-	if *s == 0 {
+	bytes := int64(*s)
+	switch {
+	case bytes == 0:
 		return "off"
+	case bytes%(1<<30) == 0:
+		return strconv.FormatInt(bytes>>30, 10) + "GiB"
+	case bytes%(1<<20) == 0:
+		return strconv.FormatInt(bytes>>20, 10) + "MiB"
 	}
-	return strconv.FormatInt(int64(*s), 10)
+	return strconv.FormatInt(bytes, 10)
 }
 
 // Type is what a flag's help calls the value.

@@ -47,6 +47,9 @@ func (a *app) swingstoreReplayCommand() *cobra.Command {
 			return usageError("cannot use --at without a vat: a position is one vat's")
 		}
 		return a.withSwingStore(cmd.Context(), args, func(ctx context.Context, s *swingstore.Store, vatID string) error {
+			if err := a.workers.check(); err != nil {
+				return err
+			}
 			image, err := a.swingStoreImage()
 			if err != nil {
 				return err
@@ -78,10 +81,10 @@ func (a *app) swingStoreImage() (xsnap.Image, error) {
 func (a *app) replaySpan(ctx context.Context, s *swingstore.Store, image xsnap.Image, vatID string, position *int64) (swingstore.ReplayReport, error) {
 	line := a.briefNarrator().progress
 	defer line.Stop()
-	watch := a.watch
+	watch := a.workers.watch
 	watch.Tell = func(alarm xsnap.Alarm) { a.note("%s", screen.Escape(alarm.String())) }
 	return s.Replay(ctx, vatID, swingstore.ReplayOptions{
-		Image: image, Position: position, Sandbox: a.sandbox, Watch: watch,
+		Image: image, Position: position, Sandbox: a.workers.policy(), Limits: a.workers.limits(), Watch: watch,
 		Progress: func(p store.Progress) { line.Step("replay "+p.What, p.Done, p.Total) },
 	})
 }
