@@ -103,6 +103,10 @@ bench-tools:
 bench: prerequisites engine bundles build peer bench-tools ## measure against the JavaScript system, into bench/RESULTS.md (BENCH_QUICK=1: 3 minutes)
 	@build/bench/bench $(BENCH_FLAGS)
 
+.PHONY: scale
+scale: prerequisites engine bundles build peer bench-tools ## measure a store of a million vats, into bench/RESULTS.md too (SCALE_FLAGS='-active 10000')
+	@build/bench/bench -scale $(SCALE_FLAGS)
+
 .PHONY: bench-go
 bench-go: prerequisites engine bundles build ## run the Go benchmarks (BENCH=pattern PKG=./dir)
 	@go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m $(PKG)

@@ -30,6 +30,13 @@ func run(args []string) error {
 	only := flags.String("only", "", "only scenarios whose names contain one of these, with commas; the other numbers are kept")
 	render := flags.Bool("render", false, "measure nothing; write the table again from the numbers kept")
 	rounds := flags.Int("rounds", 0, "rounds of each scenario (default: what the scenario has)")
+	large := flags.Bool("scale", false, "a store of many vats instead of the scenarios; -vats, -active, -pool, -messages and -skew change it")
+	form := wholeScale()
+	flags.IntVar(&form.Vats, "vats", form.Vats, "with -scale: registered vats")
+	flags.IntVar(&form.Active, "active", form.Active, "with -scale: vats that get messages")
+	flags.IntVar(&form.Pool, "pool", form.Pool, "with -scale: workers")
+	flags.IntVar(&form.Messages, "messages", form.Messages, "with -scale: messages in all")
+	flags.Float64Var(&form.Skew, "skew", form.Skew, "with -scale: how unevenly they are spread (exponent of a Zipf distribution, above 1)")
 	profile := flags.String("profile", "", "directory for profiles of this process (host.pprof) and of vatworkerd serve (cpu.pprof of the last one)")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -48,6 +55,9 @@ func run(args []string) error {
 			return err
 		}
 		return o.write(r)
+	}
+	if *large {
+		return measureScale(p, o, form, *profile)
 	}
 	return measureAll(p, o, *quick, *only, *rounds, *profile)
 }

@@ -21,6 +21,7 @@ type ours struct {
 	label  string
 	flags  []string // further flags of serve
 	stderr io.Writer
+	events kernelhost.EventSink
 	kernel *kernelhost.Kernel
 }
 
@@ -65,7 +66,7 @@ func (o *ours) options(dir string, maxOnline int) kernelhost.Options {
 	flags := append([]string{"--engine", o.place.engine, "--max-online", strconv.Itoa(maxOnline)}, o.flags...)
 	return kernelhost.Options{
 		DBDir: dir, Daemon: []string{o.place.vatworkerd, "serve"}, EngineFlags: flags,
-		VatAdminBundle: o.place.vatAdmin, Stderr: o.stderr,
+		VatAdminBundle: o.place.vatAdmin, Stderr: o.stderr, Events: o.events,
 	}
 }
 

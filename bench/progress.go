@@ -64,7 +64,7 @@ type progressLine struct {
 func costs() map[string][2]float64 {
 	return map[string][2]float64{
 		"fresh worker": {1, 4}, "syscall round trip": {0, 6}, "createVat": {6, 4}, "delivery": {6, 6}, "8 vats": {22, 12},
-		"page-in": {22, 18}, "snapshot": {18, 14}, "transcript": {6, 16}, "restart-8": {25, 6}, "restart-50": {130, 18}, "restart-all": {1, 120},
+		"page-in": {22, 18}, "snapshot": {18, 14}, "transcript": {6, 16}, "restart-8": {25, 6}, "restart-50": {130, 18}, "restart-all": {1, 120}, "scale": {0, 60},
 	}
 }
 

@@ -22,6 +22,9 @@ func writeReport(r *results, table string) error {
 	if err := writePlots(&text, r, dir); err != nil {
 		return err
 	}
+	if r.Scale != nil {
+		writeScale(&text, r.Scale)
+	}
 	writeHow(&text, r)
 	return os.WriteFile(table, []byte(text.String()), 0o644)
 }

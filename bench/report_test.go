@@ -29,6 +29,8 @@ func TestReport(t *testing.T) {
 			writeTable(&text, &r)
 		case "how":
 			writeHow(&text, &r)
+		case "scale":
+			writeScale(&text, r.Scale)
 		case "report":
 			return reportFiles(t, &r)
 		default:

@@ -20,6 +20,7 @@ type results struct {
 	Machine machine   `json:"machine"`
 	Samples []sample  `json:"samples"`
 	Same    []string  `json:"same"` // what was compared between the systems and found equal
+	Scale   *scale    `json:"scale,omitempty"`
 	// Notes are further facts about a measure, by its ID.
 	Notes map[string]string `json:"notes,omitempty"`
 }
@@ -70,6 +71,9 @@ func (r *results) merge(other *results) {
 		if !have[s.Measure] {
 			r.Samples = append(r.Samples, s)
 		}
+	}
+	if r.Scale == nil {
+		r.Scale = other.Scale
 	}
 	for id, text := range other.Notes {
 		if !have[id] {

@@ -25,7 +25,7 @@ func (b *bench) scenarios() []scenario {
 		b.freshScenario(), b.roundTripScenario(), b.createScenario(), b.deliveryScenario(), b.ringScenario(),
 		b.pageInScenario(), b.saveScenario(), b.transcriptScenario(),
 		b.restartScenario("restart-8", 8, 1), b.restartScenario("restart-50", 50, 0),
-		b.restartAllScenario(),
+		b.restartAllScenario(), b.scaleScenario(),
 	}
 }
 
@@ -37,6 +37,7 @@ const vatPrefix = "x-"
 type vatConfig struct {
 	vats             map[string]string // bundle by name
 	snapshotInterval int
+	snapshotInitial  int // 0 is the interval
 }
 
 // never is an interval that no scenario reaches.
@@ -44,6 +45,9 @@ const never = 1_000_000
 
 // write writes the config into the run's directory and gives its path.
 func (c vatConfig) write(b *bench, name string) (string, error) {
+	if c.snapshotInitial == 0 {
+		c.snapshotInitial = c.snapshotInterval
+	}
 	vats := map[string]any{"bootstrap": b.bundleSpec("bootstrap")}
 	for vat, bundle := range c.vats {
 		vats[vat] = b.bundleSpec(bundle)
@@ -51,7 +55,7 @@ func (c vatConfig) write(b *bench, name string) (string, error) {
 	text, err := json.MarshalIndent(map[string]any{
 		"bootstrap": "bootstrap", "defaultManagerType": "xs-worker",
 		"defaultReapInterval": "never", "defaultReapGCKrefs": "never",
-		"snapshotInitial": c.snapshotInterval, "snapshotInterval": c.snapshotInterval,
+		"snapshotInitial": c.snapshotInitial, "snapshotInterval": c.snapshotInterval,
 		"vats": vats, "bundles": map[string]any{"contract": b.bundleSpec("contract"), "tiny": b.bundleSpec("tiny")},
 	}, "", "  ")
 	if err != nil {

@@ -316,6 +316,7 @@ func (d *DB) giveUp(err error) error {
 
 // rollbackTransaction ends the transaction if SQLite has not done so itself.
 func (d *DB) rollbackTransaction() error {
+	d.recent.forget()
 	if !d.conn.inTransaction() {
 		return nil
 	}

@@ -37,11 +37,10 @@ func (c *Crank) load(key string) (entry, error) {
 	if e, ok := c.kv.base[key]; ok {
 		return e, nil
 	}
-	value, exists, err := kvGet(c.db, key)
+	e, err := c.db.load(key)
 	if err != nil {
 		return entry{}, err
 	}
-	e := entry{value, exists}
 	c.kv.base[key] = e
 	return e, nil
 }
@@ -178,6 +177,9 @@ func (c *Crank) Commit(hostDigest []byte) (activityHash string, err error) {
 	changes, err := c.apply()
 	if err != nil {
 		return "", errors.Join(fmt.Errorf("cannot commit the crank: %w", err), c.drop(err))
+	}
+	for _, ch := range changes {
+		c.db.recent.put(ch.key, ch.entry)
 	}
 	c.hash.changes(changes)
 	c.hash.record("host", string(hostDigest))

@@ -44,6 +44,7 @@ type DB struct {
 	crank    *Crank             // the open crank
 	lost     error              // why the open block was lost, until Rollback
 	broken   error              // why only Close is left
+	recent   recent             // of kv
 	local    map[string]*string // local writes since the block began; nil: deleted
 }
 

@@ -79,7 +79,7 @@ func TestFaultAtEveryOperation(t *testing.T) {
 					}
 				}
 				t.Logf("%d faults injected", n)
-				if n < 25 {
+				if n < 24 {
 					t.Errorf("only %d operations were seen", n)
 				}
 			})

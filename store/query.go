@@ -69,7 +69,8 @@ func (d *DB) Get(key string) (value string, ok bool, err error) {
 	if err := d.readable(); err != nil {
 		return "", false, err
 	}
-	return kvGet(d, key)
+	e, err := d.load(key)
+	return e.value, e.exists, err
 }
 
 // NextKey gives the least key above prior that starts with prefix, in bytewise

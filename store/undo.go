@@ -51,6 +51,7 @@ func dropTriggers(t consensusTable) string {
 // applyUndo puts every touched row back. It runs in a transaction. The triggers
 // fire but find an image of every row they see.
 func (d *DB) applyUndo() error {
+	d.recent.forget()
 	for _, t := range consensusTables() {
 		keys := numbered("k", len(t.keys))
 		remove := fmt.Sprintf("DELETE FROM %s WHERE (%s) IN (SELECT %s FROM undo WHERE tbl = '%s')",

@@ -179,7 +179,7 @@ func (c *crank) load(vatID string) (*record, error) {
 	if !ok {
 		return nil, &UnknownVatError{VatID: vatID}
 	}
-	return decodeRecord(vatID, text)
+	return c.s.records.decode(vatID, text)
 }
 
 func (c *crank) save(rec *record) error {

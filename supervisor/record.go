@@ -126,6 +126,37 @@ func (r *record) encode() (string, error) {
 	return string(text), nil
 }
 
+// maxRecords bounds the records that are kept decoded.
+const maxRecords = 1024
+
+// records keeps records as they were decoded last, with the text they were
+// decoded from: every delivery reads its vat's, few change it.
+type records struct {
+	last map[string]decoded
+}
+
+type decoded struct {
+	text   string
+	record record
+}
+
+// decode is decodeRecord. What it gives is the caller's to change.
+func (r *records) decode(vatID, text string) (*record, error) {
+	if known, ok := r.last[vatID]; ok && known.text == text {
+		rec := known.record
+		return &rec, nil
+	}
+	rec, err := decodeRecord(vatID, text)
+	if err != nil {
+		return nil, err
+	}
+	if len(r.last) >= maxRecords {
+		clear(r.last)
+	}
+	r.last[vatID] = decoded{text: text, record: *rec}
+	return rec, nil
+}
+
 func decodeRecord(vatID, text string) (*record, error) {
 	rec := &record{ID: vatID}
 	if err := json.Unmarshal([]byte(text), rec); err != nil {

@@ -95,6 +95,7 @@ type Supervisor struct {
 	pool      *pool
 	image     xsnap.Image
 	images    map[string]xsnap.Image // loaded and verified, by ID
+	records   records
 	config    config
 	limits    xsnap.Limits
 	sandbox   xsnap.Sandbox
@@ -119,7 +120,7 @@ func Open(opts Options, host Host, hostHeight int64) (*Supervisor, error) {
 	}
 	s := &Supervisor{
 		table: lifecycle(), host: host, image: opts.Image, limits: opts.Limits, sandbox: opts.Sandbox, keep: max(0, opts.KeepSnapshots),
-		log: opts.Logger, images: map[string]xsnap.Image{opts.Image.ID(): opts.Image},
+		records: records{last: map[string]decoded{}}, log: opts.Logger, images: map[string]xsnap.Image{opts.Image.ID(): opts.Image},
 	}
 	if s.log == nil {
 		s.log = hclog.NewNullLogger()
@@ -220,7 +221,7 @@ func (s *Supervisor) recordOf(vatID string) (*record, error) {
 	if !ok {
 		return nil, &UnknownVatError{VatID: vatID}
 	}
-	return decodeRecord(vatID, text)
+	return s.records.decode(vatID, text)
 }
 
 // call asks the host.

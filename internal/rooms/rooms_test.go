@@ -15,7 +15,7 @@ import (
 // here may import none.
 func allowed() map[string][]string {
 	return map[string][]string{
-		"bench":          {"kernelhost", "kernelhost/config", "kernelhost/capdata", "xsnap"},
+		"bench":          {"kernelhost", "kernelhost/config", "kernelhost/capdata", "pipeproto", "xsnap"},
 		"cmd/vatworkerd": {"kernelhost", "kernelhost/config", "kernelhost/capdata", "supervisor", "swingstore", "xsnap", "pipeproto", "store"},
 		"kernelhost":     {"kernelhost/config", "kernelhost/capdata", "pipeproto", "store"},
 		"supervisor":     {"xsnap", "snapshots", "transcripts", "pipeproto", "store"},
