@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write the tables of docs/protocol.md anew from messages.go")
+var rewrite = flag.Bool("rewrite", false, "write the tables of docs/protocol.md anew from messages.go and workermessages.go")
 
 const (
 	docPath  = "../docs/protocol.md"
@@ -18,7 +18,7 @@ const (
 	docEnd   = "<!-- tables: end -->\n"
 )
 
-// TestDocs keeps the tables of docs/protocol.md equal to messages.go.
+// TestDocs keeps the tables of docs/protocol.md equal to messageFiles.
 func TestDocs(t *testing.T) {
 	text, err := os.ReadFile(docPath)
 	if err != nil {
@@ -34,7 +34,7 @@ func TestDocs(t *testing.T) {
 		return
 	}
 	if !*rewrite {
-		t.Fatalf("the tables of %s are not those of messages.go; run: go test ./pipeproto -run TestDocs -rewrite", docPath)
+		t.Fatalf("the tables of %s are not those of the sources; run: go test ./pipeproto -run TestDocs -rewrite", docPath)
 	}
 	if err := os.WriteFile(docPath, []byte(head+docBegin+want+docEnd+tail), 0o644); err != nil {
 		t.Fatal(err)
@@ -47,6 +47,9 @@ func tables(t *testing.T, src source) string {
 		"Requests of the kernel host to vatworkerd",
 		"Requests of vatworkerd to the kernel host (callbacks)",
 		"Events of vatworkerd to the kernel host",
+		"Requests of vatworkerd to a native worker",
+		"Requests of a native worker to vatworkerd (callbacks)",
+		"Events of a native worker",
 	}
 	for group, title := range titles {
 		fmt.Fprintf(&out, "\n### %s\n\n| type | body | reply | remarks |\n|---|---|---|---|\n", title)

@@ -47,39 +47,45 @@ type envelope struct {
 // decodeEnvelope takes a frame apart. It checks the whole frame first: whatever
 // is decoded later is well-formed, shallow, and holds what it claims to hold.
 func decodeEnvelope(frame []byte) (envelope, error) {
-	if err := checkMsgpack(frame); err != nil {
+	m, err := ParseMessage(frame)
+	if err != nil {
 		return envelope{}, err
 	}
+	return envelope{kind: m.Kind, id: m.ID, msgType: string(m.Type), body: m.body}, nil
+}
+
+// splitEnvelope takes a frame apart that has been checked.
+func splitEnvelope(frame []byte) (Message, error) {
 	s := scanner{data: frame}
 	if s.data[0] != 0x94 {
-		return envelope{}, frameErrorf("a frame must hold an array of 4 elements [kind, id, type, body]")
+		return Message{}, frameErrorf("a frame must hold an array of 4 elements [kind, id, type, body]")
 	}
 	s.pos = 1
 	k, ok := s.uint()
 	if !ok || k < uint64(kindRequest) || k > uint64(kindEvent) {
-		return envelope{}, frameErrorf("element 0 of a frame must be a kind from 1 to 4")
+		return Message{}, frameErrorf("element 0 of a frame must be a kind from 1 to 4")
 	}
 	id, ok := s.uint()
 	if !ok {
-		return envelope{}, frameErrorf("element 1 of a frame must be an id, an unsigned integer")
+		return Message{}, frameErrorf("element 1 of a frame must be an id, an unsigned integer")
 	}
 	msgType, ok := s.str()
 	if !ok || len(msgType) > maxTypeBytes {
-		return envelope{}, frameErrorf("element 2 of a frame must be a message type, a string of at most %d bytes", maxTypeBytes)
+		return Message{}, frameErrorf("element 2 of a frame must be a message type, a string of at most %d bytes", maxTypeBytes)
 	}
-	env := envelope{kind: kind(k), id: id, msgType: string(msgType), body: frame[s.pos:]}
-	return env, env.check()
+	m := Message{Kind: kind(k), ID: id, Type: msgType, body: frame[s.pos:]}
+	return m, m.check()
 }
 
-// check holds an envelope to the rules of its kind.
-func (env envelope) check() error {
+// check holds a message to the rules of its kind.
+func (m Message) check() error {
 	switch {
-	case env.kind == kindEvent && env.id != 0:
-		return frameErrorf("an event has id 0, not %d", env.id)
-	case (env.kind == kindRequest || env.kind == kindReply) && env.id == 0:
-		return frameErrorf("a %s needs an id from 1 on", env.kind)
-	case env.kind != kindError && env.msgType == "":
-		return frameErrorf("a %s needs a type", env.kind)
+	case m.Kind == kindEvent && m.ID != 0:
+		return frameErrorf("an event has id 0, not %d", m.ID)
+	case (m.Kind == kindRequest || m.Kind == kindReply) && m.ID == 0:
+		return frameErrorf("a %s needs an id from 1 on", m.Kind)
+	case m.Kind != kindError && len(m.Type) == 0:
+		return frameErrorf("a %s needs a type", m.Kind)
 	}
 	return nil
 }

@@ -25,7 +25,8 @@ const (
 	CodeDiverged    = "diverged" // a replay did not repeat
 	CodePanic       = "panic"    // consensus is broken; only diagnosis is served
 	CodeInternal    = "internal"
-	CodeExited      = "exited" // the other end of the pipe is gone
+	CodeExited      = "exited"   // the other end of the pipe is gone
+	CodeUncaught    = "uncaught" // of a worker: the code it ran threw
 )
 
 // Error is a failure as data: the body of an error frame, and what Call returns

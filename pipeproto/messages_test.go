@@ -14,7 +14,10 @@ import (
 	"pgregory.net/rapid"
 )
 
-// messageTypes has a value of every struct in messages.go; TestEveryMessage
+// messageFiles define the messages: those of kernel hosts, those of workers.
+var messageFiles = []string{"messages.go", "workermessages.go"}
+
+// messageTypes has a value of every struct in messageFiles; TestEveryMessage
 // complains of one that is missing.
 func messageTypes() []any {
 	return []any{
@@ -24,20 +27,22 @@ func messageTypes() []any {
 		Rehearse{}, Rehearsal{}, RehearseReply{}, StatusRequest{}, VatStatus{}, Counts{}, Status{}, SnapshotInfo{},
 		SnapshotList{}, SnapshotCheck{}, SnapshotVerifyReply{}, SpanInfo{}, SpanList{}, Replay{}, ReplayReply{},
 		VatEvent{}, ConsoleEvent{}, WarningEvent{}, ProgressEvent{},
+		WorkerHello{}, WorkerHelloReply{}, WorkerCode{}, WorkerCommand{}, WorkerAnswer{}, WorkerOutcome{}, WorkerHeap{}, WorkerExit{},
+		WorkerFork{}, WorkerForked{},
 	}
 }
 
-// message is a Req… or Event… constant of messages.go.
+// message is a Req… or Event… constant of messageFiles.
 type message struct {
 	constant string
 	name     string // on the wire
 	body     string // struct
 	reply    string // struct, empty for an event
 	remark   string
-	group    int // which of the three const blocks
+	group    int // which of the const blocks, over both files
 }
 
-// source is what the tests read out of messages.go.
+// source is what the tests read out of messageFiles.
 type source struct {
 	messages []message
 	structs  map[string]*ast.StructType
@@ -49,13 +54,17 @@ var signature = regexp.MustCompile(`^(\w+)(?: \([^)]*\))?(?: -> (\w+))?`)
 
 func readSource(t testing.TB) source {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "messages.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
-	}
 	src := source{structs: map[string]*ast.StructType{}, docs: map[string]string{}}
 	group := 0
-	for _, decl := range file.Decls {
+	var decls []ast.Decl
+	for _, name := range messageFiles {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decls = append(decls, file.Decls...)
+	}
+	for _, decl := range decls {
 		gen, ok := decl.(*ast.GenDecl)
 		if !ok {
 			continue
@@ -100,6 +109,9 @@ func readMessage(t testing.TB, spec *ast.ValueSpec) (message, bool) {
 	return message{constant: constant, name: name, body: parts[1], reply: parts[2], remark: remark}, true
 }
 
+// workerGroups is the first group of the hop to workers.
+const workerGroups = 3
+
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 func TestEveryMessage(t *testing.T) {
@@ -122,7 +134,7 @@ func TestEveryMessage(t *testing.T) {
 		if isEvent != (m.reply == "") {
 			t.Errorf("%s: a request has a reply, an event has none", m.constant)
 		}
-		key := fmt.Sprint(isEvent, m.name)
+		key := fmt.Sprint(isEvent, m.group >= workerGroups, m.name)
 		if other := seen[key]; other != "" || m.name == "" || len(m.name) > maxTypeBytes {
 			t.Errorf("%s: bad or double name %q (%s)", m.constant, m.name, other)
 		}
