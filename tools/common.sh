@@ -52,3 +52,53 @@ cache_dir() {
 	fi
 	printf '%s\n' "$dir"
 }
+
+# fail_with_log MESSAGE: the end of the log $log, then fail.
+fail_with_log() {
+	tail -n 25 "$log" >&2
+	fail "$1; the whole log is $log"
+}
+
+# count_files TOTAL: turns the compiler's output into a few progress lines.
+count_files() {
+	awk -v total="$1" -v what="$WHAT" '
+		/: cc / { n++; if (n % 10 == 0) { printf "%s: compiled %d of %d files\n", what, n, total; fflush() } }' >&2
+}
+
+# cc_takes FLAG: the compiler knows the flag.
+cc_takes() {
+	cc "$1" -Werror -x c -fsyntax-only /dev/null 2>/dev/null
+}
+
+# keep FILE CACHED: puts a file into the cache, with its sum.
+keep() {
+	place "$1" "$2"
+	sha256sum <"$1" >"$2.sha256"
+}
+
+# cache_is_sound CACHED: it is there, and is what was put there.
+cache_is_sound() {
+	[ -r "$1" ] && [ -f "$1.sha256" ] && sha256sum --check --status "$1.sha256" <"$1"
+}
+
+# place FROM TO: a copy that appears whole or not at all.
+place() {
+	mkdir -p "$(dirname "$2")"
+	cp "$1" "$2.new.$$"
+	mv "$2.new.$$" "$2"
+}
+
+# fill_out WORKER: a worker with its two bundles in the directory $out, each with
+# its bare digest in NAME.sha256; $key tells the next run that nothing is to do.
+fill_out() {
+	local dist=$NPM_DIR/node_modules/@agoric name
+	rm -f "$out/.key"
+	place "$1" "$out/$(basename "$1")"
+	place "$dist/xsnap-lockdown/dist/lockdown.bundle" "$out/lockdown.bundle"
+	place "$dist/swingset-xsnap-supervisor/dist/supervisor.bundle" "$out/supervisor.bundle"
+	for name in "$(basename "$1")" lockdown.bundle supervisor.bundle; do
+		sha256sum "$out/$name" | cut -d' ' -f1 >"$out/$name.sha256"
+	done
+	"$out/$(basename "$1")" -v >/dev/null || fail "the compiled $(basename "$1") does not run"
+	printf '%s\n' "$key" >"$out/.key"
+}

@@ -28,17 +28,6 @@ key_of_inputs() {
 	} | sha256sum | cut -d' ' -f1
 }
 
-# count_files TOTAL: turns the compiler's output into a few progress lines.
-count_files() {
-	awk -v total="$1" -v what="$WHAT" '
-		/: cc / { n++; if (n % 10 == 0) { printf "%s: compiled %d of %d files\n", what, n, total; fflush() } }' >&2
-}
-
-# cc_takes FLAG: the compiler knows the flag.
-cc_takes() {
-	cc "$1" -Werror -x c -fsyntax-only /dev/null 2>/dev/null
-}
-
 compile() {
 	local version work log objects
 	version=$(sed -n 's/^  "version": "\(.*\)",$/\1/p' "$package/package.json")
@@ -56,48 +45,22 @@ compile() {
 	if ! (unset MAKEFLAGS MFLAGS MAKELEVEL && cd "$makefiles" &&
 		make "MODDABLE=$work/moddable" "GOAL=$goal" "XSNAP_VERSION=$version" "$cc" \
 			-f xsnap-worker.mk -j2 2>&1 | tee "$log" | count_files "$objects"); then
-		tail -n 25 "$log" >&2
-		fail "cannot compile xsnap-worker; the whole log is $log"
+		fail_with_log "cannot compile xsnap-worker"
 	fi
 	local built=$work/xsnap-native/xsnap/build/bin/lin/$goal/xsnap-worker
-	place "$built" "$cached"
-	sha256sum <"$built" >"$cached.sha256"
+	keep "$built" "$cached"
 	rm -rf "$work"
-}
-
-# cache_is_sound: the cached worker is there, and is what was put there.
-cache_is_sound() {
-	[ -x "$cached" ] && [ -f "$cached.sha256" ] && sha256sum --check --status "$cached.sha256" <"$cached"
-}
-
-# place FROM TO: a copy that appears whole or not at all.
-place() {
-	mkdir -p "$(dirname "$2")"
-	cp "$1" "$2.new.$$"
-	mv "$2.new.$$" "$2"
-}
-
-# with_sum NAME: writes OUT/NAME.sha256, the bare digest.
-with_sum() {
-	sha256sum "$out/$1" | cut -d' ' -f1 >"$out/$1.sha256"
 }
 
 key=$(key_of_inputs)
 if [ "$(cat "$out/.key" 2>/dev/null)" = "$key" ]; then exit 0; fi
 
 cached=$(cache_dir)/engines/$key/xsnap-worker
-if cache_is_sound; then
+if cache_is_sound "$cached"; then
 	progress "taken from the cache, $(dirname "$cached")"
 else
 	compile
 fi
 
-dist=$NPM_DIR/node_modules/@agoric
-rm -f "$out/.key"
-place "$cached" "$out/xsnap-worker"
-place "$dist/xsnap-lockdown/dist/lockdown.bundle" "$out/lockdown.bundle"
-place "$dist/swingset-xsnap-supervisor/dist/supervisor.bundle" "$out/supervisor.bundle"
-for name in xsnap-worker lockdown.bundle supervisor.bundle; do with_sum "$name"; done
-"$out/xsnap-worker" -v >/dev/null || fail "the compiled xsnap-worker does not run"
-printf '%s\n' "$key" >"$out/.key"
+fill_out "$cached"
 progress "ready: $out"

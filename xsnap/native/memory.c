@@ -1,0 +1,63 @@
+#include "memory.h"
+
+#include "platform.h"
+
+#include <sys/mman.h>
+
+enum {
+  HUGE_BYTES = 2 << 20,
+  SLOTS_IN_HUGE_PAGES = 1 << 20, // from so many bytes on
+  SLOTS_OFFSET = 64,             // keeps two areas of slots apart
+};
+
+static struct {
+  void *at;
+  size_t bytes;
+} fresh;
+
+int32_t memoryPageBytes(void) { return (int32_t)sysconf(_SC_PAGESIZE); }
+
+// mapAligned maps bytes from a huge page's begin on.
+static uint8_t *mapAligned(size_t bytes, int protection) {
+  size_t room = bytes + HUGE_BYTES;
+  uint8_t *at = mmap(NULL, room, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) {
+    hostRefused(bytes);
+    return NULL;
+  }
+  size_t before = (HUGE_BYTES - (uintptr_t)at % HUGE_BYTES) % HUGE_BYTES;
+  if (before > 0)
+    munmap(at, before);
+  munmap(at + before + bytes, room - before - bytes);
+  madvise(at + before, bytes, MADV_HUGEPAGE); // without it all is as well, but slower
+  return at + before;
+}
+
+void *memoryReserve(size_t bytes) { return mapAligned(bytes, PROT_NONE); }
+
+bool memoryCommit(void *at, size_t bytes) {
+  if (bytes == 0 || mprotect(at, bytes, PROT_READ | PROT_WRITE) == 0)
+    return true;
+  hostRefused(bytes);
+  return false;
+}
+
+void *memorySlots(size_t bytes) {
+  if (bytes < SLOTS_IN_HUGE_PAGES)
+    return platformMalloc(bytes); // its own head keeps it apart
+  size_t page = (size_t)memoryPageBytes();
+  size_t whole = (bytes + SLOTS_OFFSET + page - 1) / page * page;
+  uint8_t *at = mapAligned(whole, PROT_READ | PROT_WRITE);
+  return at ? at + SLOTS_OFFSET : NULL;
+}
+
+void memoryIsFresh(void *at, size_t bytes) {
+  fresh.at = at;
+  fresh.bytes = bytes;
+}
+
+bool memoryWasFresh(void *at, size_t bytes) {
+  bool was = at == fresh.at && bytes <= fresh.bytes;
+  fresh.bytes = 0;
+  return was;
+}
