@@ -44,6 +44,11 @@ engine-debug: npm ## build a second engine (debug flags) into build/engine-debug
 	$(call need,cc)
 	@tools/engine.sh debug build/engine-debug
 
+.PHONY: native
+native: npm ## build the native worker and its bundles into build/native
+	$(call need,cc)
+	@tools/native.sh release build/native
+
 .PHONY: peer
 peer: engine ## install the JavaScript system that writes the swing-stores of the tests into build/peer
 	$(call need,python3 c++)
@@ -66,7 +71,7 @@ demo: prerequisites engine bundles build ## build all, then run the demo vats an
 	@echo 'The vats are kept in $(DEMO_DB). Try: bin/vatworkerd send --db $(DEMO_DB) alice balance'
 
 .PHONY: test
-test: prerequisites engine engine-debug bundles build ## run all tests on real workers, race detector on
+test: prerequisites engine engine-debug native bundles build ## run all tests on real workers, race detector on
 	@echo 'test: the build tools' >&2
 	@node --test tools/ >build/tools-test.log 2>&1 || { cat build/tools-test.log >&2; exit 1; }
 	@echo 'test: go test -race $(PKG)' >&2
@@ -80,6 +85,11 @@ test-peer: prerequisites engine bundles peer ## run the tests on swing-stores th
 	@VATWORKERD_PEER=$(CURDIR)/build/peer go test -race -timeout $(TEST_TIMEOUT) ./swingstore/...
 	@echo 'test-peer: go test -race -run Swingstore ./cmd/...' >&2
 	@VATWORKERD_PEER=$(CURDIR)/build/peer go test -race -timeout $(TEST_TIMEOUT) -run Swingstore ./cmd/...
+
+.PHONY: conformance
+conformance: prerequisites engine native bundles ## compare the native worker with the stock one over 12,000 deliveries
+	@echo 'conformance: go test -race -run Conformance ./xsnap' >&2
+	@VATWORKERD_CONFORMANCE=12000 go test -race -timeout 120m -run Conformance -v ./xsnap
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck
@@ -108,7 +118,7 @@ scale: prerequisites engine bundles build peer bench-tools ## measure a store of
 	@build/bench/bench -scale $(SCALE_FLAGS)
 
 .PHONY: bench-go
-bench-go: prerequisites engine bundles build ## run the Go benchmarks (BENCH=pattern PKG=./dir)
+bench-go: prerequisites engine native bundles build ## run the Go benchmarks (BENCH=pattern PKG=./dir)
 	@go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m $(PKG)
 
 .PHONY: clean

@@ -1,5 +1,5 @@
 // Package xsnap runs one xsnap worker process: it starts it, speaks its
-// netstring dialect, loads and saves its heap, and tells how it ended.
+// dialect, loads and saves its heap, and tells how it ended.
 package xsnap
 
 import (
@@ -15,13 +15,31 @@ import (
 	"time"
 )
 
-// Engine is one build of xsnap-worker.
+// Engine is one build of xsnap-worker, or of the native worker.
 type Engine struct {
 	Path    string // absolute
 	SHA256  string // hex, of the binary
 	Version string // what `-v` prints, e.g. "xsnap 0.15.0 (XS 13.3.0)"
+	Kind    EngineKind
 
 	stamp fileStamp // of the file that was hashed; zero if the Engine was written by hand
+}
+
+// EngineKind is which program an engine is, and so how it is talked to.
+type EngineKind int
+
+const (
+	// EngineStock is the xsnap-worker of the npm package.
+	EngineStock EngineKind = iota
+	// EngineNative is the worker of this repository (xsnap/native).
+	EngineNative
+)
+
+func (k EngineKind) String() string {
+	if k == EngineNative {
+		return "native"
+	}
+	return "stock"
 }
 
 // versionTimeout bounds `xsnap-worker -v`, which prints one line and ends.
@@ -37,27 +55,30 @@ func IdentifyEngine(path string) (Engine, error) {
 	if err != nil {
 		return Engine{}, fmt.Errorf("cannot identify engine: %w", err)
 	}
-	version, err := engineVersion(abs)
+	version, kind, err := engineVersion(abs)
 	if err != nil {
 		return Engine{}, fmt.Errorf("cannot identify engine %s: %w", abs, err)
 	}
-	return Engine{Path: abs, SHA256: sum, Version: version, stamp: stamp}, nil
+	return Engine{Path: abs, SHA256: sum, Version: version, Kind: kind, stamp: stamp}, nil
 }
 
-func engineVersion(path string) (string, error) {
+func engineVersion(path string) (string, EngineKind, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), versionTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "-v")
 	cmd.Env = []string{}
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("%s -v: %w", path, err)
+		return "", EngineStock, fmt.Errorf("%s -v: %w", path, err)
 	}
 	version := strings.TrimSpace(string(out))
-	if !strings.HasPrefix(version, "xsnap ") {
-		return "", fmt.Errorf("it is no xsnap-worker: -v printed %.80q", version)
+	switch {
+	case strings.HasPrefix(version, "xsnap "):
+		return version, EngineStock, nil
+	case strings.HasPrefix(version, "xsnap-native "):
+		return version, EngineNative, nil
 	}
-	return version, nil
+	return "", EngineStock, fmt.Errorf("it is no xsnap-worker: -v printed %.80q", version)
 }
 
 // unchanged reports an engine whose file was replaced after it was hashed: its

@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// Exit codes of xsnap-worker (xsnap-worker.c).
+// Exit codes of xsnap-worker (xsnap-worker.c) and the native worker.
 const (
 	ExitSuccess            = 0
 	ExitBadUsage           = 1
@@ -16,6 +16,7 @@ const (
 	ExitUnhandledException = 15
 	ExitNoMoreKeys         = 16
 	ExitTooMuchComputation = 17
+	ExitHostMemory         = 18 // of the native worker only: the host gave it no memory
 )
 
 // ExitError tells how a worker ended that nobody had asked to end.
@@ -23,6 +24,7 @@ type ExitError struct {
 	Name   string         // of the worker
 	Code   int            // exit code, or -1 if a signal ended it
 	Signal syscall.Signal // 0 if it exited by itself
+	Reason string         // in its own words, of a native worker
 	Stderr string         // the last 4 KiB it wrote there
 	// Outside tells why an exit that looks like a vat's fault is none, or is
 	// empty.
@@ -39,6 +41,9 @@ func (e *ExitError) Error() string {
 	}
 	if e.Outside != "" {
 		b.WriteString(", which is not the vat's fault: " + e.Outside)
+	}
+	if e.Reason != "" {
+		fmt.Fprintf(&b, ": it says %q", e.Reason)
 	}
 	if tail := strings.TrimSpace(e.Stderr); tail != "" {
 		fmt.Fprintf(&b, "; its stderr ends: %s", tail)
@@ -94,6 +99,8 @@ func exitCodeText(code int) string {
 		return "property (key) name space exhausted"
 	case ExitTooMuchComputation:
 		return "too much computation"
+	case ExitHostMemory:
+		return "the host gave it no memory"
 	}
 	return "unknown error"
 }

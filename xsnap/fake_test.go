@@ -49,7 +49,7 @@ func playFake(script string) int {
 	if err != nil {
 		return 100
 	}
-	commands, replies := newFrameReader(rawFD(fdCommands), MaxToWorker), rawFD(fdReplies)
+	commands, replies := newFrameReader(rawFD(fdCommands), netstrings(), MaxToWorker), rawFD(fdReplies)
 	switch mode {
 	case "deaf": // never reads its commands
 		select {}

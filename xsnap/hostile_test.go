@@ -35,7 +35,7 @@ func TestWrongReplies(t *testing.T) {
 		{"no netstring", "hello", deliver, `the length begins with "hello"`, true},
 		{"no length", ":,", deliver, "the length begins with", true},
 		{"leading zero", "01:.,", deliver, "leading zero", true},
-		{"no comma", "1:.x", deliver, "not by a comma", true},
+		{"no comma", "1:.x", deliver, "not by", true},
 		{"empty message", "0:,", deliver, "empty message", true},
 		{"unknown message", netstring("Zap"), deliver, "unknown message: \"Zap\"", true},
 		{"meter is no record", netstring(".{}\x01[]"), deliver, "malformed meter", true},

@@ -307,7 +307,11 @@ func TestWorkerDiesWithParent(t *testing.T) {
 
 // playParent starts a worker, has it compute for ever, and prints its pid.
 func playParent(args []string) int {
-	w, err := Start(Engine{Path: args[0]}, StartOptions{Name: "v1:orphan", CPU: -1})
+	eng, err := IdentifyEngine(args[0])
+	var w *Worker
+	if err == nil {
+		w, err = Start(eng, StartOptions{Name: "v1:orphan", CPU: -1})
+	}
 	if err == nil {
 		err = w.Ready()
 	}

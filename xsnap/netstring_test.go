@@ -39,7 +39,7 @@ func slowNetstrings(in []byte, limit int) (frames []string, err error) {
 }
 
 func readAll(r io.Reader, limit int) (frames []string, err error) {
-	f := newFrameReader(r, limit)
+	f := newFrameReader(r, netstrings(), limit)
 	for {
 		frame, err := f.next()
 		if err != nil {
@@ -87,14 +87,14 @@ func TestFramesSurviveAPipe(t *testing.T) {
 			defer unix.Close(ends[1])
 			w := frameWriter{fd: rawFD(ends[1])}
 			for i, size := range sizes {
-				if err := w.write("", split(pattern(i, size), cuts)...); err != nil {
+				if err := w.writeNetstring("", split(pattern(i, size), cuts)...); err != nil {
 					written <- err
 					return
 				}
 			}
 			written <- nil
 		}()
-		r := newFrameReader(rawFD(ends[0]), 3<<20)
+		r := newFrameReader(rawFD(ends[0]), netstrings(), 3<<20)
 		for i, size := range sizes {
 			frame, err := r.next()
 			if err != nil || !bytes.Equal(frame, pattern(i, size)) {
@@ -128,7 +128,7 @@ func split(b []byte, parts int) (all [][]byte) {
 // TestLargeBufferIsGivenBack: one long message must not cost memory for ever.
 func TestLargeBufferIsGivenBack(t *testing.T) {
 	in := netstring(string(pattern(1, 5<<20))) + netstring("x")
-	r := newFrameReader(iotest.HalfReader(bytes.NewReader([]byte(in))), MaxFromWorker)
+	r := newFrameReader(iotest.HalfReader(bytes.NewReader([]byte(in))), netstrings(), MaxFromWorker)
 	if frame, err := r.next(); err != nil || len(frame) != 5<<20 {
 		t.Fatal(len(frame), err)
 	}
@@ -144,7 +144,7 @@ func TestTooLongCommand(t *testing.T) {
 	w := frameWriter{fd: -1}
 	part := make([]byte, 1<<28)
 	var frame *FrameError
-	if err := w.write("", part, part, part, part); !errors.As(err, &frame) {
+	if err := w.writeNetstring("", part, part, part, part); !errors.As(err, &frame) {
 		t.Fatalf("got %v", err)
 	}
 }

@@ -78,9 +78,13 @@ func (r *rig) contained(policy Sandbox) *rig {
 	return r
 }
 
+// newRig is on the stock engine, or within TestNative on the native worker.
 func newRig(t testing.TB) *rig {
 	t.Helper()
 	paths := testrig.Engine(t)
+	if strings.HasPrefix(t.Name(), "TestNative/") {
+		paths = testrig.NativeEngine(t)
+	}
 	image, err := LoadImage(paths.Engine, paths.Lockdown, paths.Supervisor)
 	if err != nil {
 		t.Fatal(err)

@@ -101,7 +101,7 @@ func (s *Spawner) start(eng Engine, o StartOptions) (*Worker, error) {
 		p.closeParentEnds()
 		return nil, err
 	}
-	w := newWorker(s, started, p, o)
+	w := newWorker(s, eng.Kind, started, p, o)
 	crashpoint.Here(crashpoint.WorkerForked)
 	if err := w.applyLimits(o, started.limited); err != nil {
 		w.Kill()
@@ -120,6 +120,9 @@ func arguments(eng Engine, o StartOptions) ([]string, error) {
 		return nil, fmt.Errorf("meter limit %d is not between 0 and %d", o.MeterLimit, 1<<31-1)
 	}
 	argv := []string{eng.Path, o.Name}
+	if eng.Kind == EngineNative {
+		return argv, nil // the hello says the rest
+	}
 	if o.From != nil {
 		argv = append(argv, "-r", "@"+strconv.Itoa(fdSnapshotLoad))
 	}
@@ -129,11 +132,11 @@ func arguments(eng Engine, o StartOptions) ([]string, error) {
 	return argv, nil
 }
 
-func newWorker(s *Spawner, started launched, p *plumbing, o StartOptions) *Worker {
+func newWorker(s *Spawner, kind EngineKind, started launched, p *plumbing, o StartOptions) *Worker {
 	w := &Worker{
 		name:       o.Name,
 		proc:       &process{pid: started.pid, pidfd: pollable(started.pidfd, "pidfd"), maps: started.maps, exited: make(chan struct{})},
-		wire:       newStockWire(p),
+		wire:       newWire(kind, p, o),
 		save:       p.save,
 		closeGrace: o.Limits.CloseGrace,
 		loading:    o.From != nil,
@@ -150,6 +153,13 @@ func newWorker(s *Spawner, started launched, p *plumbing, o StartOptions) *Worke
 		w.load = startLoad(o.From, p.load, w)
 	}
 	return w
+}
+
+func newWire(kind EngineKind, p *plumbing, o StartOptions) wire {
+	if kind == EngineNative {
+		return newNativeWire(p, o)
+	}
+	return newStockWire(p)
 }
 
 func (w *Worker) applyLimits(o StartOptions, limited bool) error {

@@ -17,7 +17,7 @@ type stockWire struct {
 func newStockWire(p *plumbing) *stockWire {
 	return &stockWire{
 		commands:  frameWriter{fd: p.commands},
-		replies:   newFrameReader(p.replies, MaxFromWorker),
+		replies:   newFrameReader(p.replies, netstrings(), MaxFromWorker),
 		repliesFD: p.replies,
 	}
 }
@@ -32,10 +32,10 @@ func (w *stockWire) send(c command, parts ...[]byte) error {
 		// A worker that has not read what it was sent must not block its owner.
 		_ = unix.SetNonblock(int(w.commands.fd), true)
 	}
-	return w.commands.write(stockTags[c], parts...)
+	return w.commands.writeNetstring(stockTags[c], parts...)
 }
 
-func (w *stockWire) answer(parts ...[]byte) error { return w.commands.write("/", parts...) }
+func (w *stockWire) answer(parts ...[]byte) error { return w.commands.writeNetstring("/", parts...) }
 
 func (w *stockWire) receive() (wireMessage, error) {
 	frame, err := w.replies.next()
@@ -64,6 +64,9 @@ func (w *stockWire) heapBytes(reply []byte) (int64, bool) {
 	n, err := strconv.ParseInt(string(reply), 10, 64)
 	return n, err == nil && n >= 0
 }
+
+// lastWords: the stock worker says nothing on its pipe.
+func (w *stockWire) lastWords() string { return "" }
 
 func (w *stockWire) close() {
 	_ = unix.Close(int(w.commands.fd))

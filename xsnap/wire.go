@@ -12,11 +12,13 @@ type wire interface {
 	answer(parts ...[]byte) error
 	// receive waits for the worker's next message. The error is io.EOF when the
 	// worker has closed its pipe between two messages, io.ErrUnexpectedEOF when
-	// it has inside one, a *FrameError or a *wireError for what is none, else
-	// that of the read.
+	// it has inside one, a *FrameError, *pipeproto.FrameError or *wireError for
+	// what is none, else that of the read.
 	receive() (wireMessage, error)
 	// heapBytes is the size in the reply to cmdSnapshot.
 	heapBytes(reply []byte) (int64, bool)
+	// lastWords is why the worker says it ended, or "".
+	lastWords() string
 	close()
 }
 

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vatworkerd/pipeproto"
+
 	"vatworkerd/internal/crashpoint"
 )
 
@@ -148,6 +150,7 @@ func (w *Worker) protocolBroken(op op, reason string, frame []byte, cause error)
 // ioFailed turns a failed read or write into what happened to the worker.
 func (w *Worker) ioFailed(op op, err error) error {
 	var frame *FrameError
+	var piped *pipeproto.FrameError
 	var wrong *wireError
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, unix.EPIPE):
@@ -163,7 +166,7 @@ func (w *Worker) ioFailed(op op, err error) error {
 		// the vat had failed in it.
 		w.broken = fmt.Errorf("worker is gone since an earlier command: %v", exit)
 		return exit
-	case errors.As(err, &frame):
+	case errors.As(err, &frame), errors.As(err, &piped):
 		return w.protocolBroken(op, "malformed message", nil, err)
 	case errors.As(err, &wrong):
 		return w.protocolBroken(op, wrong.reason, wrong.frame, nil)
@@ -185,7 +188,7 @@ func (w *Worker) waitExit() bool {
 
 // exitError describes the end of a process that has exited.
 func (w *Worker) exitError() *ExitError {
-	e := &ExitError{Name: w.name, Code: -1, Stderr: w.stderr.text()}
+	e := &ExitError{Name: w.name, Code: -1, Reason: w.wire.lastWords(), Stderr: w.stderr.text()}
 	if status := w.proc.status; status.Signaled() {
 		e.Signal = status.Signal()
 	} else {

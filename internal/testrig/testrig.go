@@ -41,6 +41,17 @@ func Engine(tb testing.TB) EnginePaths {
 	}
 }
 
+// NativeEngine returns the native worker and its bundles, or fails the test.
+func NativeEngine(tb testing.TB) EnginePaths {
+	tb.Helper()
+	dir := filepath.Join(BuildDir(tb), "native")
+	return EnginePaths{
+		Engine:     need(tb, dir, "xsnap-native-worker", "make native"),
+		Lockdown:   need(tb, dir, "lockdown.bundle", "make native"),
+		Supervisor: need(tb, dir, "supervisor.bundle", "make native"),
+	}
+}
+
 // Bundle returns the path of the bundle made from testdata/bundles/<name>.js,
 // or fails the test.
 func Bundle(tb testing.TB, name string) string {
