@@ -62,6 +62,7 @@ type Conn struct {
 	writeLock sync.Mutex // guards the rest
 	w         io.Writer
 	enc       *encoder
+	sendMax   int   // bytes of a frame this end ever sends
 	sendLimit int   // bytes of a frame the peer accepts
 	writeErr  error // sticky: a frame may have gone out in part
 }
@@ -81,6 +82,7 @@ func NewConn(r io.Reader, w io.Writer, maxFrameBytes int) *Conn {
 		nextID:    1,
 		w:         w,
 		enc:       newEncoder(),
+		sendMax:   limit,
 		sendLimit: limit,
 		shapes:    shapes{},
 	}
@@ -205,9 +207,15 @@ func (c *Conn) fail(err error) error {
 	var broken *FrameError
 	if errors.As(err, &broken) && !broken.FromPeer {
 		told := &Error{Code: CodeBadRequest, Message: broken.Error(), Hint: "the connection is closed; docs/protocol.md describes the frames"}
-		_ = c.send(envelope{kind: kindError}, told.clipped(MinFrameBytes))
+		_ = c.Refuse(told)
 	}
 	return err
+}
+
+// Refuse tells the peer why this end closes the connection, which is left to the
+// caller; any goroutine may call it.
+func (c *Conn) Refuse(why *Error) error {
+	return c.send(envelope{kind: kindError}, why.clipped(MinFrameBytes))
 }
 
 // answer ends a call with the reply or error env. Call waits for id; 0 means
@@ -370,7 +378,7 @@ func (c *Conn) setPeerLimit(limit int) error {
 	}
 	c.writeLock.Lock()
 	defer c.writeLock.Unlock()
-	c.sendLimit = min(limit, c.limit)
+	c.sendLimit = min(limit, c.sendMax)
 	return nil
 }
 

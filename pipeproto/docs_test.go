@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write the tables of docs/protocol.md anew from messages.go and workermessages.go")
+var rewrite = flag.Bool("rewrite", false, "write the tables of docs/protocol.md anew from their sources")
 
 const (
 	docPath  = "../docs/protocol.md"
@@ -41,17 +41,26 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-func tables(t *testing.T, src source) string {
-	var out strings.Builder
-	titles := []string{
+func titles() []string {
+	return []string{
 		"Requests of the kernel host to vatworkerd",
 		"Requests of vatworkerd to the kernel host (callbacks)",
 		"Events of vatworkerd to the kernel host",
 		"Requests of vatworkerd to a native worker",
 		"Requests of a native worker to vatworkerd (callbacks)",
 		"Events of a native worker",
+		"Requests to the control socket of vatworkerd",
+		"Requests to the control socket of a kernel host that stays",
+		"Events of a kernel host that stays",
 	}
-	for group, title := range titles {
+}
+
+func tables(t *testing.T, src *source) string {
+	var out strings.Builder
+	if src.groups != len(titles()) {
+		t.Fatalf("%d groups of messages, but %d titles", src.groups, len(titles()))
+	}
+	for group, title := range titles() {
 		fmt.Fprintf(&out, "\n### %s\n\n| type | body | reply | remarks |\n|---|---|---|---|\n", title)
 		for _, m := range src.messages {
 			if m.group == group {

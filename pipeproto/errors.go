@@ -27,6 +27,7 @@ const (
 	CodeInternal    = "internal"
 	CodeExited      = "exited"   // the other end of the pipe is gone
 	CodeUncaught    = "uncaught" // of a worker: the code it ran threw
+	CodeBusy        = "busy"     // not now: something else is going on, which the message tells
 )
 
 // Error is a failure as data: the body of an error frame, and what Call returns

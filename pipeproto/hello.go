@@ -15,7 +15,7 @@ func DialHello(c *Conn, hello Hello, h Handler) (HelloReply, error) {
 		return HelloReply{}, err
 	}
 	if reply.Version != Version {
-		return HelloReply{}, versionError("this kernel host", Version, "vatworkerd", reply.Peer, reply.Version)
+		return HelloReply{}, pipeVersions("this kernel host", "vatworkerd").mismatch(reply.Peer, reply.Version)
 	}
 	if err := c.setPeerLimit(reply.MaxFrameBytes); err != nil {
 		return HelloReply{}, err
@@ -28,22 +28,42 @@ func DialHello(c *Conn, hello Hello, h Handler) (HelloReply, error) {
 // in afterwards). Whatever else comes first is answered with an error frame
 // and returned as an error: the caller then closes the connection.
 func ServeHello(c *Conn, answer func(Hello) (HelloReply, error)) error {
-	greeter := &greeter{conn: c, answer: answer}
-	served, err := c.serveOne(greeter)
+	return greet(c, &greeter{
+		versions: pipeVersions("this vatworkerd", "the kernel host"),
+		answer: func(body Body) (any, error) {
+			var hello Hello
+			if err := body.Decode(&hello); err != nil {
+				return nil, err
+			}
+			if err := c.setPeerLimit(hello.MaxFrameBytes); err != nil {
+				return nil, err
+			}
+			reply, err := answer(hello)
+			if err != nil {
+				return nil, err
+			}
+			reply.Version, reply.MaxFrameBytes = Version, c.limit
+			return &reply, nil
+		},
+	})
+}
+
+func greet(c *Conn, g *greeter) error {
+	served, err := c.serveOne(g)
 	if err != nil {
 		return err
 	}
 	if !served {
 		return &ClosedError{During: ReqHello}
 	}
-	return greeter.err
+	return g.err
 }
 
 // greeter is the Handler of a connection that has not said hello yet.
 type greeter struct {
-	conn   *Conn
-	answer func(Hello) (HelloReply, error)
-	err    error
+	versions versions
+	answer   func(hello Body) (any, error)
+	err      error
 }
 
 func (g *greeter) HandleRequest(msgType string, body Body) (any, error) {
@@ -55,7 +75,7 @@ func (g *greeter) HandleRequest(msgType string, body Body) (any, error) {
 	return reply, nil
 }
 
-func (g *greeter) hello(msgType string, body Body) (*HelloReply, error) {
+func (g *greeter) hello(msgType string, body Body) (any, error) {
 	if msgType != ReqHello {
 		return nil, &Error{
 			Code:    CodeRefused,
@@ -71,37 +91,36 @@ func (g *greeter) hello(msgType string, body Body) (*HelloReply, error) {
 	if err := body.Decode(&first); err != nil {
 		return nil, err
 	}
-	if first.Version != Version {
-		return nil, versionError("this vatworkerd", Version, "the kernel host", first.Peer, first.Version)
+	if first.Version != g.versions.here {
+		return nil, g.versions.mismatch(first.Peer, first.Version)
 	}
-	var hello Hello
-	if err := body.Decode(&hello); err != nil {
-		return nil, err
-	}
-	if err := g.conn.setPeerLimit(hello.MaxFrameBytes); err != nil {
-		return nil, err
-	}
-	reply, err := g.answer(hello)
-	if err != nil {
-		return nil, err
-	}
-	reply.Version = Version
-	reply.MaxFrameBytes = g.conn.limit
-	return &reply, nil
+	return g.answer(body)
 }
 
 // HandleEvent ignores events: a peer has nothing to tell before hello.
 func (g *greeter) HandleEvent(string, Body) {}
 
-func versionError(here string, version int, there, peer string, peerVersion int) *Error {
+// versions says, to people, which ends of which protocol differ in its version.
+type versions struct {
+	protocol  string
+	here      int // the version spoken at this end
+	near, far string
+	remedy    string
+}
+
+func pipeVersions(near, far string) versions {
+	return versions{protocol: "pipe protocol", here: Version, near: near, far: far, remedy: "use a kernel host and a vatworkerd of the same release"}
+}
+
+// mismatch is the error about a peer of another version.
+func (v versions) mismatch(peer string, version int) *Error {
+	far := v.far
 	if peer != "" {
-		there = fmt.Sprintf("%s (%q)", there, clip(peer, 100))
+		far = fmt.Sprintf("%s (%q)", far, clip(peer, 100))
 	}
 	return &Error{
-		Code: CodeVersion,
-		Message: fmt.Sprintf("%s speaks version %d of the pipe protocol, %s speaks version %d",
-			here, version, there, peerVersion),
-		Hint: fmt.Sprintf("use a kernel host and a vatworkerd of the same release: replace the one that speaks version %d",
-			min(version, peerVersion)),
+		Code:    CodeVersion,
+		Message: fmt.Sprintf("%s speaks version %d of the %s, %s speaks version %d", v.near, v.here, v.protocol, far, version),
+		Hint:    fmt.Sprintf("%s: replace the one that speaks version %d", v.remedy, min(v.here, version)),
 	}
 }

@@ -19,7 +19,7 @@ func servingHello(c *Conn, answer func(Hello) (HelloReply, error)) (wait func() 
 
 func TestHello(t *testing.T) {
 	host, daemon, _, _ := pair(t, 1<<20)
-	host.limit, host.sendLimit = 5000, 5000
+	host.limit, host.sendMax, host.sendLimit = 5000, 5000, 5000
 	var heard Hello
 	wait := servingHello(daemon, func(h Hello) (HelloReply, error) {
 		heard = h

@@ -14,8 +14,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// messageFiles define the messages: those of kernel hosts, those of workers.
-var messageFiles = []string{"messages.go", "workermessages.go"}
+// messageFiles define the messages: those of kernel hosts, those of workers,
+// those of control sockets.
+var messageFiles = []string{"messages.go", "workermessages.go", "control.go"}
 
 // messageTypes has a value of every struct in messageFiles; TestEveryMessage
 // complains of one that is missing.
@@ -29,6 +30,8 @@ func messageTypes() []any {
 		VatEvent{}, ConsoleEvent{}, WarningEvent{}, ProgressEvent{},
 		WorkerHello{}, WorkerHelloReply{}, WorkerCode{}, WorkerCommand{}, WorkerAnswer{}, WorkerOutcome{}, WorkerHeap{}, WorkerExit{},
 		WorkerFork{}, WorkerForked{},
+		ControlHello{}, ControlHelloReply{}, VatName{}, VatsFound{}, Page{}, Live{}, Doing{}, LiveWorker{}, Totals{}, Histogram{},
+		Alarm{}, Warned{}, Holder{}, Command{}, Stream{}, CommandReply{}, Output{},
 	}
 }
 
@@ -39,7 +42,7 @@ type message struct {
 	body     string // struct
 	reply    string // struct, empty for an event
 	remark   string
-	group    int // which of the const blocks, over both files
+	group    int // which of the const blocks that have messages, over all files
 }
 
 // source is what the tests read out of messageFiles.
@@ -48,52 +51,53 @@ type source struct {
 	structs  map[string]*ast.StructType
 	docs     map[string]string
 	order    []string // of structs
+	groups   int
 }
 
 var signature = regexp.MustCompile(`^(\w+)(?: \([^)]*\))?(?: -> (\w+))?`)
 
-func readSource(t testing.TB) source {
+func readSource(t testing.TB) *source {
 	t.Helper()
-	src := source{structs: map[string]*ast.StructType{}, docs: map[string]string{}}
-	group := 0
-	var decls []ast.Decl
+	src := &source{structs: map[string]*ast.StructType{}, docs: map[string]string{}}
 	for _, name := range messageFiles {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
 		}
-		decls = append(decls, file.Decls...)
-	}
-	for _, decl := range decls {
-		gen, ok := decl.(*ast.GenDecl)
-		if !ok {
-			continue
-		}
-		found := 0
-		for _, spec := range gen.Specs {
-			switch spec := spec.(type) {
-			case *ast.ValueSpec:
-				if m, ok := readMessage(t, spec); ok {
-					m.group = group
-					src.messages = append(src.messages, m)
-					found++
-				}
-			case *ast.TypeSpec:
-				if st, ok := spec.Type.(*ast.StructType); ok {
-					src.structs[spec.Name.Name] = st
-					src.docs[spec.Name.Name] = oneLine(gen.Doc.Text())
-					src.order = append(src.order, spec.Name.Name)
-				}
+		for _, decl := range file.Decls {
+			if gen, ok := decl.(*ast.GenDecl); ok {
+				src.read(t, gen)
 			}
-		}
-		if found > 0 {
-			group++
 		}
 	}
 	return src
 }
 
-func readMessage(t testing.TB, spec *ast.ValueSpec) (message, bool) {
+func (src *source) read(t testing.TB, gen *ast.GenDecl) {
+	t.Helper()
+	found := 0
+	for _, spec := range gen.Specs {
+		switch spec := spec.(type) {
+		case *ast.ValueSpec:
+			if m, ok := src.readMessage(t, spec); ok {
+				m.group = src.groups
+				src.messages = append(src.messages, m)
+				found++
+			}
+		case *ast.TypeSpec:
+			if st, ok := spec.Type.(*ast.StructType); ok {
+				src.structs[spec.Name.Name] = st
+				src.docs[spec.Name.Name] = oneLine(gen.Doc.Text())
+				src.order = append(src.order, spec.Name.Name)
+			}
+		}
+	}
+	if found > 0 {
+		src.groups++
+	}
+}
+
+func (src *source) readMessage(t testing.TB, spec *ast.ValueSpec) (message, bool) {
 	t.Helper()
 	constant := spec.Names[0].Name
 	if !strings.HasPrefix(constant, "Req") && !strings.HasPrefix(constant, "Event") {
@@ -104,13 +108,25 @@ func readMessage(t testing.TB, spec *ast.ValueSpec) (message, bool) {
 	if parts == nil {
 		t.Fatalf("%s has no comment that names its body", constant)
 	}
-	name := strings.Trim(spec.Values[0].(*ast.BasicLit).Value, `"`)
+	name := src.nameOf(t, spec.Values[0])
 	remark := strings.TrimLeft(strings.TrimPrefix(comment, parts[0]), " :;")
 	return message{constant: constant, name: name, body: parts[1], reply: parts[2], remark: remark}, true
 }
 
-// workerGroups is the first group of the hop to workers.
-const workerGroups = 3
+// nameOf gives a message's name: a string, or the constant of another message.
+func (src *source) nameOf(t testing.TB, e ast.Expr) string {
+	t.Helper()
+	if lit, ok := e.(*ast.BasicLit); ok {
+		return strings.Trim(lit.Value, `"`)
+	}
+	for _, m := range src.messages {
+		if m.constant == typeName(e) {
+			return m.name
+		}
+	}
+	t.Fatalf("no message for %v", e)
+	return ""
+}
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
@@ -134,7 +150,7 @@ func TestEveryMessage(t *testing.T) {
 		if isEvent != (m.reply == "") {
 			t.Errorf("%s: a request has a reply, an event has none", m.constant)
 		}
-		key := fmt.Sprint(isEvent, m.group >= workerGroups, m.name)
+		key := fmt.Sprint(hopOf(m.group), isEvent, m.name)
 		if other := seen[key]; other != "" || m.name == "" || len(m.name) > maxTypeBytes {
 			t.Errorf("%s: bad or double name %q (%s)", m.constant, m.name, other)
 		}
@@ -144,6 +160,18 @@ func TestEveryMessage(t *testing.T) {
 		t.Errorf("only %d messages found", len(src.messages))
 	}
 }
+
+// hopOf tells apart where a name may mean something else: the host's pipe, the
+// hop to workers, and each of the control sockets.
+func hopOf(group int) int {
+	if group < controlGroups {
+		return group / 3
+	}
+	return group
+}
+
+// controlGroups is the first group of the control sockets.
+const controlGroups = 6
 
 // Every field has a name on the wire of its own, so that no rename in Go
 // changes the protocol.
