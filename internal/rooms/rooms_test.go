@@ -16,9 +16,10 @@ import (
 func allowed() map[string][]string {
 	return map[string][]string{
 		"bench":          {"kernelhost", "kernelhost/config", "kernelhost/capdata", "pipeproto", "xsnap"},
-		"cmd/vatworkerd": {"kernelhost", "kernelhost/config", "kernelhost/capdata", "supervisor", "swingstore", "xsnap", "pipeproto", "store"},
+		"cmd/vatworkerd": {"kernelhost", "kernelhost/config", "kernelhost/capdata", "supervisor", "swingstore", "control", "xsnap", "pipeproto", "store"},
 		"kernelhost":     {"kernelhost/config", "kernelhost/capdata", "pipeproto", "store"},
-		"supervisor":     {"xsnap", "snapshots", "transcripts", "pipeproto", "store"},
+		"supervisor":     {"xsnap", "snapshots", "transcripts", "control", "pipeproto", "store"},
+		"control":        {"pipeproto"},
 		"swingstore":     {"xsnap", "snapshots", "transcripts", "pipeproto", "store"},
 		"snapshots":      {"pipeproto", "store"},
 		"transcripts":    {"store"},

@@ -1,0 +1,7 @@
+// Package control is the Unix sockets on which running daemons are asked things
+// from outside: made so that only their owner and root can use them, served with
+// bounds on everything a caller could waste, and dialled.
+//
+// What is asked is the business of the daemons, which hand in a table of verbs;
+// docs/protocol.md has the wire form.
+package control
