@@ -31,8 +31,8 @@ const (
 	ReqControlStatus         = ReqStatus         // StatusRequest -> Status
 	ReqControlVat            = ReqVat            // VatRef -> VatStatus
 	ReqFind                  = "find"            // VatName -> VatsFound
-	ReqControlSpans          = ReqSpans          // Page -> SpanList
-	ReqControlSnapshotList   = ReqSnapshotList   // Page -> SnapshotList
+	ReqControlSpans          = ReqSpans          // Page -> SpanPage
+	ReqControlSnapshotList   = ReqSnapshotList   // Page -> SnapshotPage
 	ReqControlSnapshotVerify = ReqSnapshotVerify // VatRef -> SnapshotVerifyReply: of one vat, beside the cranks
 	ReqPageOut               = "pageOut"         // VatRef -> Count: end the vat's worker, if it has one; needs admin
 )
@@ -77,40 +77,53 @@ type VatsFound struct {
 	More   bool     `msgpack:"more"` // there are others
 }
 
-// Page asks for at most Limit entries of a long list, or as many as vatworkerd
-// gives at a time: of one vat, or of all where VatID is empty. The first page has
-// no After; the next ones have the vat and position of the last entry that came.
+// Page asks for a page of a long list: of one vat, or of all where VatID is
+// empty. The first page leaves the rest out; for the others a reply's Next is
+// the request.
 type Page struct {
-	VatID         string `msgpack:"vatID"`
-	After         string `msgpack:"after"`
-	AfterPosition int64  `msgpack:"afterPosition"`
-	Limit         int    `msgpack:"limit"`
+	VatID    string `msgpack:"vatID"`
+	From     string `msgpack:"from"`     // the vat that is next
+	Position int64  `msgpack:"position"` // of its first entry that has not come
+}
+
+// SpanPage lists spans by vat and position; Next is nil at the end. A page may
+// be empty before the end.
+type SpanPage struct {
+	Spans []SpanInfo `msgpack:"spans"`
+	Next  *Page      `msgpack:"next"`
+}
+
+// SnapshotPage lists snapshots as SpanPage does spans.
+type SnapshotPage struct {
+	Snapshots []SnapshotInfo `msgpack:"snapshots"`
+	Next      *Page          `msgpack:"next"`
 }
 
 // Live is what a supervisor is doing, as it last noted it down. All of it is
 // local. Durations are in microseconds.
 type Live struct {
-	PID          int          `msgpack:"pid" json:"pid"`
-	Started      int64        `msgpack:"startedMicros" json:"startedMicros"` // Unix time
-	Host         string       `msgpack:"host" json:"host"`                   // the kernel host's name for itself
-	Height       int64        `msgpack:"height" json:"height"`               // last committed
-	ActivityHash string       `msgpack:"activityHash" json:"activityHash"`
-	OpenBlock    bool         `msgpack:"openBlock" json:"openBlock"` // the next block has begun
-	Epoch        int64        `msgpack:"epoch" json:"epoch"`
-	ImageID      string       `msgpack:"imageID" json:"imageID"`
-	EngineSHA256 string       `msgpack:"engineSHA256" json:"engineSHA256"`
-	Doing        *Doing       `msgpack:"doing" json:"doing"` // nil while the host asks for nothing
-	Counts       Counts       `msgpack:"counts" json:"counts"`
-	MaxOnline    int          `msgpack:"maxOnline" json:"maxOnline"`
-	Workers      []LiveWorker `msgpack:"workers" json:"workers"` // most recently used first
-	Totals       Totals       `msgpack:"totals" json:"totals"`   // since the start
-	Deliveries   Histogram    `msgpack:"deliveries" json:"deliveries"`
-	PageIns      Histogram    `msgpack:"pageIns" json:"pageIns"`
-	PageOuts     Histogram    `msgpack:"pageOuts" json:"pageOuts"`
-	Snapshots    Histogram    `msgpack:"snapshots" json:"snapshots"`
-	Alarms       []Alarm      `msgpack:"alarms" json:"alarms"`
-	Warnings     []Warned     `msgpack:"warnings" json:"warnings"` // the last few, newest last
-	Panic        string       `msgpack:"panic" json:"panic"`
+	PID            int          `msgpack:"pid" json:"pid"`
+	Started        int64        `msgpack:"startedMicros" json:"startedMicros"` // Unix time
+	Host           string       `msgpack:"host" json:"host"`                   // the kernel host's name for itself
+	Height         int64        `msgpack:"height" json:"height"`               // last committed
+	ActivityHash   string       `msgpack:"activityHash" json:"activityHash"`
+	OpenBlock      bool         `msgpack:"openBlock" json:"openBlock"` // the next block has begun
+	Epoch          int64        `msgpack:"epoch" json:"epoch"`
+	ImageID        string       `msgpack:"imageID" json:"imageID"`
+	EngineSHA256   string       `msgpack:"engineSHA256" json:"engineSHA256"`
+	Doing          *Doing       `msgpack:"doing" json:"doing"` // nil while the host asks for nothing
+	Counts         Counts       `msgpack:"counts" json:"counts"`
+	MaxOnline      int          `msgpack:"maxOnline" json:"maxOnline"`
+	MaxMemoryBytes int64        `msgpack:"maxMemoryBytes" json:"maxMemoryBytes"` // 0 = no limit
+	Workers        []LiveWorker `msgpack:"workers" json:"workers"`               // most recently used first
+	Totals         Totals       `msgpack:"totals" json:"totals"`                 // since the start
+	Deliveries     Histogram    `msgpack:"deliveries" json:"deliveries"`
+	PageIns        Histogram    `msgpack:"pageIns" json:"pageIns"`
+	Snapshots      Histogram    `msgpack:"snapshots" json:"snapshots"`
+	WorkerEnds     Histogram    `msgpack:"workerEnds" json:"workerEnds"` // until a worker that was paged out, or discarded, is gone
+	Alarms         []Alarm      `msgpack:"alarms" json:"alarms"`
+	Warnings       []Warned     `msgpack:"warnings" json:"warnings"` // the last few, newest last
+	Panic          string       `msgpack:"panic" json:"panic"`
 }
 
 // Doing is the request of the host that is being served, and the step it is at.
@@ -142,6 +155,7 @@ type Totals struct {
 	Rollbacks     int64 `msgpack:"rollbacks" json:"rollbacks"` // of blocks
 	Deliveries    int64 `msgpack:"deliveries" json:"deliveries"`
 	Computrons    int64 `msgpack:"computrons" json:"computrons"`
+	PageOuts      int64 `msgpack:"pageOuts" json:"pageOuts"`
 	Replayed      int64 `msgpack:"replayed" json:"replayed"` // deliveries, to page vats in
 	SnapshotBytes int64 `msgpack:"snapshotBytes" json:"snapshotBytes"`
 	WorkerDeaths  int64 `msgpack:"workerDeaths" json:"workerDeaths"` // for reasons outside of the vats

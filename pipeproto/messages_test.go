@@ -30,7 +30,7 @@ func messageTypes() []any {
 		VatEvent{}, ConsoleEvent{}, WarningEvent{}, ProgressEvent{},
 		WorkerHello{}, WorkerHelloReply{}, WorkerCode{}, WorkerCommand{}, WorkerAnswer{}, WorkerOutcome{}, WorkerHeap{}, WorkerExit{},
 		WorkerFork{}, WorkerForked{},
-		ControlHello{}, ControlHelloReply{}, VatName{}, VatsFound{}, Page{}, Live{}, Doing{}, LiveWorker{}, Totals{}, Histogram{},
+		ControlHello{}, ControlHelloReply{}, VatName{}, VatsFound{}, Page{}, SpanPage{}, SnapshotPage{}, Live{}, Doing{}, LiveWorker{}, Totals{}, Histogram{},
 		Alarm{}, Warned{}, Holder{}, Command{}, Stream{}, CommandReply{}, Output{},
 	}
 }

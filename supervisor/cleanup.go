@@ -47,6 +47,7 @@ func (s *Supervisor) cleanUp(budget int64) (done int64, err error) {
 		n, err := s.cleanUpOnce(left)
 		done += n
 		left -= n
+		s.baton.lend()
 		if err != nil || n == 0 {
 			return done, err
 		}

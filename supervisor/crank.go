@@ -115,6 +115,7 @@ func (c *crank) commit() error {
 		return c.s.spoil(fmt.Errorf("cannot commit a crank: %w", err))
 	}
 	crashpoint.Here(crashpoint.SupervisorCrankKept)
+	c.s.live.kept(c.s.db.ActivityHash(), c.counts)
 	for _, effect := range c.onCommit {
 		effect()
 	}

@@ -44,7 +44,9 @@ func (c *crank) deliver(rec *record, delivery json.RawMessage) (ranDelivery, err
 // write this crank; the others are acknowledged and collected.
 func (c *crank) deliverTo(w *worker, rec *record, delivery json.RawMessage) (ranDelivery, error) {
 	calls := &syscalls{c: c, rec: rec}
+	outer := c.s.live.enter(stepDelivery, rec)
 	result, err := w.process.Deliver(delivery, calls)
+	c.s.live.leave(outer)
 	crashpoint.Here(crashpoint.SupervisorDelivered)
 	if calls.failed != nil {
 		return ranDelivery{}, calls.failed
@@ -137,9 +139,11 @@ func problemOf(run ranDelivery, verdict pipeproto.Verdict) string {
 
 // record makes a delivery part of the vat's history: transcript and usage.
 func (c *crank) record(rec *record, run ranDelivery) error {
-	if _, err := transcripts.Append(c.tx, rec.ID, run.entry.Encode()); err != nil {
+	position, err := transcripts.Append(c.tx, rec.ID, run.entry.Encode())
+	if err != nil {
 		return err
 	}
+	c.s.live.recorded(rec.ID, position, run.computrons)
 	crashpoint.Here(crashpoint.SupervisorRecorded)
 	u, err := c.usage(rec.ID)
 	if err != nil {

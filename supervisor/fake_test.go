@@ -112,6 +112,7 @@ func (p *fakeProcess) end() {
 	p.starter.live--
 	p.starter.mu.Unlock()
 }
+func (p *fakeProcess) PID() int                    { return 0 }
 func (p *fakeProcess) PinTo(int) error             { return nil }
 func (p *fakeProcess) KeepOff(int) error           { return nil }
 func (p *fakeProcess) Unpin() error                { return nil }

@@ -21,6 +21,7 @@ func (s *Supervisor) online(r transcripts.Reader, rec *record) (*worker, error) 
 	if w := s.pool.use(rec.ID); w != nil {
 		return w, nil
 	}
+	defer s.live.leave(s.live.enter(stepPageIn, rec))
 	began := time.Now()
 	image, err := s.imageOf(rec)
 	if err != nil {
@@ -33,6 +34,9 @@ func (s *Supervisor) online(r transcripts.Reader, rec *record) (*worker, error) 
 		return nil, err
 	}
 	s.pool.adopt(rec.ID, w)
+	if span, ok, err := transcripts.Current(r, rec.ID); err == nil && ok {
+		s.live.at(rec.ID, span.EndPos)
+	}
 	crashpoint.Here(crashpoint.SupervisorPagedIn)
 	s.emit(pipeproto.VatEvent{
 		Kind: pipeproto.VatPagedIn, VatID: rec.ID, Name: rec.Name, Hash: report.snapshot,

@@ -22,12 +22,14 @@ func (s *Supervisor) panic(err error) error {
 	}
 	s.panicked = &PanicError{Err: err}
 	s.log.Error("panic", "error", err)
+	s.live.note(func() { s.live.now.Panic = err.Error() })
 	return s.panicked
 }
 
 // spoil marks the open block as lost after a failed commit.
 func (s *Supervisor) spoil(err error) error {
 	s.spoiled = err
+	s.live.raise(alarmBlock, "", err.Error())
 	return err
 }
 

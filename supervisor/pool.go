@@ -24,11 +24,12 @@ type pool struct {
 	byVat  map[string]*list.Element
 	recent *list.List // of *worker, most recently used in front
 	reaper *reaper    // takes the workers that go
+	live   *live
 	onOut  func(w *worker, why string)
 }
 
-func newPool(cpu int, reaper *reaper, onOut func(w *worker, why string)) *pool {
-	return &pool{cpu: cpu, byVat: map[string]*list.Element{}, recent: list.New(), reaper: reaper, onOut: onOut}
+func newPool(cpu int, reaper *reaper, live *live, onOut func(w *worker, why string)) *pool {
+	return &pool{cpu: cpu, byVat: map[string]*list.Element{}, recent: list.New(), reaper: reaper, live: live, onOut: onOut}
 }
 
 func (p *pool) size() int { return p.recent.Len() }
@@ -85,6 +86,7 @@ func (p *pool) adopt(vatID string, w *worker) {
 		// that cannot be pinned is only slower.
 		_ = w.process.PinTo(p.cpu)
 	}
+	p.live.workerUp(w)
 	if elem := p.byVat[vatID]; elem != nil {
 		p.reaper.end(elem.Value.(*worker))
 		elem.Value = w
@@ -118,6 +120,7 @@ func (p *pool) discard(vatID string) {
 func (p *pool) forget(elem *list.Element) *worker {
 	w := p.recent.Remove(elem).(*worker)
 	delete(p.byVat, w.vatID)
+	p.live.workerGone(w.vatID)
 	return w
 }
 

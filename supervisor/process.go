@@ -20,6 +20,7 @@ type process interface {
 	Unpin() error
 	// MemoryBytes is what the process has in memory now.
 	MemoryBytes() (int64, error)
+	PID() int
 	Close() error
 	Kill()
 }

@@ -1,6 +1,9 @@
 package supervisor
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // maxDying bounds how many workers are on their way out at a time; who gives
 // away one more waits for the first of them.
@@ -11,13 +14,14 @@ const maxDying = 64
 // worker knows is in the store or shall be forgotten, so it is killed, not
 // asked. Safe for concurrent use.
 type reaper struct {
-	cpu   int           // kept free for deliveries; -1 = none
+	cpu   int // kept free for deliveries; -1 = none
+	live  *live
 	slots chan struct{} // holds one token for each worker on its way out
 	dying sync.WaitGroup
 }
 
-func newReaper(cpu int) *reaper {
-	return &reaper{cpu: cpu, slots: make(chan struct{}, maxDying)}
+func newReaper(cpu int, live *live) *reaper {
+	return &reaper{cpu: cpu, live: live, slots: make(chan struct{}, maxDying)}
 }
 
 // end takes a worker over; the caller must not use it again.
@@ -26,12 +30,14 @@ func (r *reaper) end(w *worker) {
 	r.slots <- struct{}{}
 	r.dying.Go(func() {
 		defer func() { <-r.slots }()
+		began := time.Now()
 		if r.cpu >= 0 {
 			// A dying process works too. One that cannot be moved is only slower.
 			_ = w.process.KeepOff(r.cpu)
 		}
 		w.process.Kill()
 		_ = w.process.Close() // the process is gone either way
+		r.live.note(func() { r.live.workerEnds.add(time.Since(began)) })
 	})
 }
 

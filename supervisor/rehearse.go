@@ -59,6 +59,7 @@ func (s *Supervisor) rehearse(req pipeproto.Rehearse) (pipeproto.RehearseReply, 
 			_ = s.host.Event(pipeproto.EventTick, pipeproto.ProgressEvent{
 				What: "rehearse", Done: int64(finished), Total: int64(len(tries)),
 			})
+			s.baton.lend()
 		}
 	}
 	return reply, failed

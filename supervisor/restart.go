@@ -102,6 +102,7 @@ func (s *Supervisor) restartAll(req pipeproto.RestartAll) (pipeproto.RestartAllR
 		return reply, err
 	}
 	crashpoint.Here(crashpoint.SupervisorRestarted)
+	s.live.note(func() { s.live.now.Epoch, s.live.now.Totals.Restarts = reply.Epoch, s.live.now.Totals.Restarts+1 })
 	reply.Unsuspended, err = s.startImmediateSet()
 	return reply, err
 }
@@ -125,6 +126,7 @@ func (s *Supervisor) startImmediateSet() ([]string, error) {
 			return startedIDs, err
 		}
 		startedIDs = append(startedIDs, vatID)
+		s.baton.lend()
 	}
 	return startedIDs, err
 }

@@ -29,6 +29,7 @@ func (s *Supervisor) runWithin(budget pipeproto.Run) (pipeproto.RunReply, error)
 			break
 		}
 		reply.Cranks++
+		s.baton.lend()
 	}
 	done, err := s.cleanUp(budget.CleanupBudget)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 
+	"vatworkerd/control"
 	"vatworkerd/internal/crashpoint"
 	"vatworkerd/pipeproto"
 	"vatworkerd/snapshots"
@@ -32,9 +33,13 @@ func Serve(r io.Reader, w io.Writer, opts Options) error {
 	conn := pipeproto.NewConn(r, w, pipeproto.DefaultMaxFrameBytes)
 	host := &pipeHost{conn: conn}
 	var s *Supervisor
+	var socket *control.Server
 	err := pipeproto.ServeHello(conn, func(hello pipeproto.Hello) (reply pipeproto.HelloReply, err error) {
-		s, err = Open(opts, host, hello.Height)
-		if err != nil {
+		if s, err = Open(opts, host, hello.Height); err != nil {
+			return reply, wire(err)
+		}
+		s.live.note(func() { s.live.now.Host = hello.Peer })
+		if socket, err = s.listen(opts); err != nil {
 			return reply, wire(err)
 		}
 		return s.helloReply(), nil
@@ -44,6 +49,9 @@ func Serve(r io.Reader, w io.Writer, opts Options) error {
 	}
 	if err == nil {
 		err = conn.Serve(&handler{s: s})
+	}
+	if socket != nil {
+		err = errors.Join(err, socket.Close())
 	}
 	return errors.Join(err, s.Close())
 }
@@ -71,6 +79,10 @@ func (h *handler) HandleEvent(string, pipeproto.Body) {}
 
 // HandleRequest implements pipeproto.Handler.
 func (h *handler) HandleRequest(msgType string, body pipeproto.Body) (any, error) {
+	h.s.baton.take()
+	defer h.s.baton.give()
+	h.s.live.begin(msgType)
+	defer h.s.live.end()
 	if err := h.s.ready(msgType); err != nil {
 		return nil, wire(err)
 	}
@@ -164,15 +176,25 @@ func (s *Supervisor) commitBlock(req pipeproto.Height) error {
 		return err
 	}
 	crashpoint.Here(crashpoint.SupervisorCommitted)
+	s.live.note(func() { s.live.now.Totals.Blocks++ })
+	s.tidy()
+	crashpoint.Here(crashpoint.SupervisorTidied)
+	return s.noteBlock()
+}
+
+// tidy removes the files that the block which was just committed has left.
+func (s *Supervisor) tidy() {
 	err := s.removeDropped()
 	if err == nil && s.sweepDue {
 		err = s.sweepOrphans()
 	}
-	if err != nil {
-		s.warn("cannot remove snapshots that are no longer used: %v", err)
+	if err == nil {
+		s.live.clear(alarmFiles, "")
+		return
 	}
-	crashpoint.Here(crashpoint.SupervisorTidied)
-	return nil
+	message := fmt.Sprintf("cannot remove snapshots that are no longer used: %v", err)
+	s.warn("%s", message)
+	s.live.raise(alarmFiles, "", message)
 }
 
 // rollback drops the block. Every worker may be ahead of the store and goes.
@@ -185,7 +207,9 @@ func (s *Supervisor) rollback(pipeproto.Empty) error {
 		return err
 	}
 	s.spoiled, s.dropped = nil, nil
-	return s.loadConfig()
+	s.live.clear(alarmBlock, "")
+	s.live.note(func() { s.live.now.Totals.Rollbacks++ })
+	return errors.Join(s.loadConfig(), s.noteBlock())
 }
 
 // badRequest is an error about a request's content.

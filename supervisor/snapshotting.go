@@ -145,6 +145,7 @@ func (s *Supervisor) heapFile(store bool) (heapFile, error) {
 // stream, into a new worker. The new worker always takes over: a process that
 // went on would collect garbage at other moments than one that was paged in.
 func (s *Supervisor) saveHeap(rec *record, image xsnap.Image, w *worker, file heapFile) (snapshots.Info, *worker, error) {
+	defer s.live.leave(s.live.enter(stepSnapshot, rec))
 	s.makeRoom(rec.ID)
 	heap, feed := io.Pipe()
 	type launched struct {

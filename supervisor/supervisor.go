@@ -43,6 +43,10 @@ type Options struct {
 	Sandbox       xsnap.Sandbox // how workers are contained
 	Watch         xsnap.Watch   // what is done about silent workers; Tell is the supervisor's own
 	Logger        hclog.Logger
+	// Control is the path of the control socket. Empty means vats.sock in Dir, and
+	// that nothing but a warning comes of it if it cannot be made; ControlOff
+	// means none.
+	Control string
 	// StoreFault is the store's fault hook, for tests.
 	StoreFault func(op string) error
 	// starter replaces the real engines, for tests; wrap only comes between
@@ -50,6 +54,8 @@ type Options struct {
 	starter starter
 	wrap    func(starter) starter
 	clock   <-chan time.Time
+	// patience replaces controlPatience, for tests.
+	patience time.Duration
 }
 
 func (s *Supervisor) newStarter(o Options) (starter, error) {
@@ -86,6 +92,8 @@ type config struct {
 // which should be locked to its OS thread.
 type Supervisor struct {
 	table     [numEvents][numStates]cell
+	baton     *baton
+	live      *live
 	db        *store.DB
 	snapshots *snapshots.Dir
 	keep      int // files of earlier snapshots of a vat
@@ -121,13 +129,18 @@ func Open(opts Options, host Host, hostHeight int64) (*Supervisor, error) {
 	s := &Supervisor{
 		table: lifecycle(), host: host, image: opts.Image, limits: opts.Limits, sandbox: opts.Sandbox, keep: max(0, opts.KeepSnapshots),
 		records: records{last: map[string]decoded{}}, log: opts.Logger, images: map[string]xsnap.Image{opts.Image.ID(): opts.Image},
+		baton: newBaton(), live: newLive(),
 	}
 	if s.log == nil {
 		s.log = hclog.NewNullLogger()
 	}
-	s.reaper = newReaper(opts.CPU)
+	s.live.note(func() {
+		s.live.now.MaxOnline, s.live.now.MaxMemoryBytes = max(1, opts.MaxOnline), opts.MaxMemoryBytes
+		s.live.now.ImageID, s.live.now.EngineSHA256 = s.image.ID(), s.image.Engine.SHA256
+	})
+	s.reaper = newReaper(opts.CPU, s.live)
 	s.census = &census{bounds: bounds{workers: max(1, opts.MaxOnline), bytes: opts.MaxMemoryBytes}}
-	s.pool = newPool(opts.CPU, s.reaper, s.pagedOut)
+	s.pool = newPool(opts.CPU, s.reaper, s.live, s.pagedOut)
 	if err := s.open(opts, hostHeight); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -158,6 +171,9 @@ func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
 		return err
 	}
 	if err := s.sweepOrphans(); err != nil {
+		return err
+	}
+	if err := s.noteBlock(); err != nil {
 		return err
 	}
 	err = s.rememberImage(s.image)
@@ -193,6 +209,20 @@ func (s *Supervisor) Close() error {
 		return nil
 	}
 	return s.db.Close()
+}
+
+// noteBlock tells who looks on where the store stands between two blocks.
+func (s *Supervisor) noteBlock() error {
+	n, err := readCounts(s.db)
+	if err != nil {
+		return err
+	}
+	epoch, err := epochIn(s.db)
+	if err != nil {
+		return err
+	}
+	s.live.stands(s.db.Height(), s.db.ActivityHash(), epoch, n)
+	return nil
 }
 
 func (s *Supervisor) loadConfig() error {
@@ -235,6 +265,7 @@ func (s *Supervisor) call(msgType string, req, reply any) error {
 // emit tells the host an event. A host that is gone is noticed elsewhere.
 func (s *Supervisor) emit(ev pipeproto.VatEvent) {
 	s.log.Debug("vat", "what", ev.Kind, "vatID", ev.VatID, "detail", ev.Detail)
+	s.live.happened(ev)
 	_ = s.host.Event(pipeproto.EventVat, ev)
 }
 
@@ -246,6 +277,7 @@ func (s *Supervisor) emitAfter(c *crank, ev pipeproto.VatEvent) {
 func (s *Supervisor) warn(format string, args ...any) {
 	message := fmt.Sprintf(format, args...)
 	s.log.Warn(message)
+	s.live.warned(message)
 	if s.host != nil {
 		_ = s.host.Event(pipeproto.EventWarning, pipeproto.WarningEvent{Message: message})
 	}
@@ -253,7 +285,10 @@ func (s *Supervisor) warn(format string, args ...any) {
 
 // alarm tells of a worker that keeps its vat waiting. Unlike the others it is
 // called from another goroutine, the watchdog's.
-func (s *Supervisor) alarm(a xsnap.Alarm) { s.warn("%v", a) }
+func (s *Supervisor) alarm(a xsnap.Alarm) {
+	s.warn("%v", a)
+	s.live.alarm(a)
+}
 
 // console passes on what a vat printed.
 func (s *Supervisor) console(rec *record, source, level string, args []json.RawMessage) {

@@ -27,6 +27,21 @@ func (w *Worker) MemoryBytes() (int64, error) {
 	return pages * int64(os.Getpagesize()), nil
 }
 
+// ResidentBytes is MemoryBytes of any process, for who only looks at a worker.
+func ResidentBytes(pid int) (int64, error) {
+	text, err := os.ReadFile(statmPath(pid))
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("cannot read the memory use of process %d: %w", pid, err)
+	}
+	pages, err := parseResident(text)
+	return pages * int64(os.Getpagesize()), err
+}
+
+func statmPath(pid int) string { return fmt.Sprintf("/proc/%d/statm", pid) }
+
 func (w *Worker) residentPages() (int64, error) {
 	if w.statm == nil {
 		if err := w.proc.withPID(w.openStatm); err != nil || w.statm == nil {
@@ -42,7 +57,7 @@ func (w *Worker) residentPages() (int64, error) {
 }
 
 func (w *Worker) openStatm(pid int) (err error) {
-	w.statm, err = os.Open(fmt.Sprintf("/proc/%d/statm", pid))
+	w.statm, err = os.Open(statmPath(pid))
 	return err
 }
 

@@ -11,6 +11,9 @@ func TestMemoryOfAWorker(t *testing.T) {
 	if err != nil || small < 4<<20 || small > 1<<30 {
 		t.Fatalf("a worker on the base snapshot takes %d bytes, %v", small, err)
 	}
+	if seen, err := ResidentBytes(w.PID()); err != nil || seen < 4<<20 {
+		t.Errorf("from outside it takes %d bytes, %v", seen, err)
+	}
 	if err := w.Evaluate([]byte(`globalThis.kept = new Uint8Array(32 << 20).fill(1)`), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -19,6 +22,9 @@ func TestMemoryOfAWorker(t *testing.T) {
 	}
 	w.Kill()
 	<-w.Exited()
+	if gone, err := ResidentBytes(w.PID()); err != nil || gone != 0 {
+		t.Errorf("gone, it takes %d bytes from outside, %v", gone, err)
+	}
 	if gone, err := w.MemoryBytes(); err != nil || gone != 0 {
 		t.Errorf("gone, it takes %d bytes, %v", gone, err)
 	}

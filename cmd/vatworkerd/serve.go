@@ -20,29 +20,31 @@ const (
 )
 
 func (a *app) serveCommand() *cobra.Command {
-	var lockdown, supervisorBundle, profileDir string
+	var lockdown, supervisorBundle, socket, profileDir string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve a kernel host over pipes on descriptors 3 and 4",
 		Long: "serve is what a kernel host starts as its child. It reads requests from descriptor 3 and\n" +
 			"writes replies and its own requests to descriptor 4 (docs/protocol.md). It ends when the\n" +
-			"host closes the pipe, and every worker ends with it.",
+			"host closes the pipe, and every worker ends with it. Meanwhile it answers on a control socket\n" +
+			"(docs/operating.md).",
 		Args: noArguments,
 	}
 	cmd.Flags().StringVar(&lockdown, "lockdown", "", "lockdown bundle (default: lockdown.bundle beside the engine)")
 	cmd.Flags().StringVar(&supervisorBundle, "supervisor", "", "supervisor bundle (default: supervisor.bundle beside the engine)")
+	cmd.Flags().StringVar(&socket, "control", "", "the control socket: a path, or off (default: vats.sock in the database)")
 	cmd.Flags().StringVar(&profileDir, "profile", "", "directory for profiles of this process, for `go tool pprof`; written when it ends")
 	cmd.RunE = func(*cobra.Command, []string) error {
 		finish, err := profile(profileDir)
 		if err != nil {
 			return err
 		}
-		return errors.Join(a.serve(lockdown, supervisorBundle), finish())
+		return errors.Join(a.serve(lockdown, supervisorBundle, socket), finish())
 	}
 	return cmd
 }
 
-func (a *app) serve(lockdown, supervisorBundle string) error {
+func (a *app) serve(lockdown, supervisorBundle, socket string) error {
 	requests, replies, err := hostPipes()
 	if err != nil {
 		return err
@@ -51,6 +53,7 @@ func (a *app) serve(lockdown, supervisorBundle string) error {
 	if err != nil {
 		return tellHost(requests, replies, err)
 	}
+	opts.Control = socket
 	// Ctrl-C reaches the whole process group; it is the host that decides.
 	// Notify, not Ignore: workers would inherit an ignored signal.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGHUP)
