@@ -36,11 +36,12 @@ const (
 type Daemon struct {
 	StoreID string
 	Epoch   int64 // of the last restart-all
-	// Vats by ID; nil = unknown, then only queues are compared.
+	// Vats by ID; nil = unknown, then they are not compared.
 	Vats map[string]DaemonVat
 	// HasBundle tells whether a bundle is stored.
 	HasBundle func(id string) (bool, error)
-	// EachItem visits the items of all input queues.
+	// EachItem visits the items of all input queues; nil = unknown, then nothing is
+	// counted.
 	EachItem func(visit func(DaemonItem) error) error
 }
 
@@ -65,14 +66,17 @@ type DaemonItem struct {
 // of the audit's context, those of the disk.
 func Audit(a *store.Audit, src store.Source, daemon Daemon) error {
 	c := newAuditor(a, sourceKeys{src}, daemon)
-	if err := a.Step(databaseFile + " tables"); err != nil {
+	if err := a.Step(DatabaseFile + " tables"); err != nil {
 		return err
 	}
-	for _, check := range []func() error{
-		c.items, c.tables, c.counts, c.garbage, c.authority,
-		func() error { return c.outbox(src) }, func() error { return c.pair(src) },
-	} {
-		if err := a.Survive("", databaseFile, check()); err != nil {
+	checks := []func() error{
+		c.tables, func() error { return c.outbox(src) }, func() error { return c.pair(src) },
+	}
+	if daemon.EachItem != nil {
+		checks = append([]func() error{c.items}, append(checks, c.counts, c.garbage, c.authority)...)
+	}
+	for _, check := range checks {
+		if err := a.Survive("", DatabaseFile, check()); err != nil {
 			return err
 		}
 	}
@@ -111,7 +115,7 @@ func newAuditor(a *store.Audit, k keys, daemon Daemon) *auditor {
 }
 
 func (c *auditor) wrong(kind store.ProblemKind, vatID, key, what, expected, got string) {
-	c.Add(store.Problem{Kind: kind, VatID: vatID, Place: databaseFile + " kv." + key, What: what, Expected: expected, Got: got})
+	c.Add(store.Problem{Kind: kind, VatID: vatID, Place: DatabaseFile + " kv." + key, What: what, Expected: expected, Got: got})
 }
 
 // has tells whether a key is there.
@@ -154,9 +158,6 @@ func (c *auditor) message(target string, msg message) {
 
 // items counts what waits in vatworkerd's input queues.
 func (c *auditor) items() error {
-	if c.daemon.EachItem == nil {
-		return nil
-	}
 	return c.daemon.EachItem(func(item DaemonItem) error {
 		if item.Start {
 			return nil

@@ -21,7 +21,7 @@ func (c *auditor) pair(src store.Source) error {
 		return err
 	}
 	if ok && id != c.daemon.StoreID {
-		c.Add(store.Problem{Kind: KindPair, Place: databaseFile + " local." + storeIDKey, What: "the name of the store of vats: the two databases do not belong together", Expected: id, Got: orElse(c.daemon.StoreID, "none")})
+		c.Add(store.Problem{Kind: KindPair, Place: DatabaseFile + " local." + storeIDKey, What: "the name of the store of vats: the two databases do not belong together", Expected: id, Got: orElse(c.daemon.StoreID, "none")})
 	}
 	for _, check := range []func() error{c.hostVats, c.daemonVats, c.bundles, c.epoch} {
 		if err := check(); err != nil {
@@ -139,7 +139,7 @@ func (c *auditor) outbox(src store.Source) error {
 		sender, n, height := row.Text(0), row.Int64(1), row.Int64(4)
 		c.Count(CountOutputs, n)
 		wrong := func(what, got string) {
-			c.Add(store.Problem{Kind: KindRecord, Place: databaseFile + " outbox." + sender, What: what, Got: got})
+			c.Add(store.Problem{Kind: KindRecord, Place: DatabaseFile + " outbox." + sender, What: what, Got: got})
 		}
 		next, _, err := c.get(nextOutputKey(sender))
 		switch {

@@ -189,7 +189,7 @@ func compareProblems(t *testing.T, err error, want string) {
 // TestAuditOfBothSides compares a host's database with a daemon that differs
 // from what it should be in one thing.
 func TestAuditOfBothSides(t *testing.T) {
-	path := filepath.Join(t.TempDir(), databaseFile)
+	path := filepath.Join(t.TempDir(), DatabaseFile)
 	db, err := store.Open(path, store.Options{})
 	check(t, err)
 	defer func() { check(t, db.Close()) }()

@@ -138,7 +138,7 @@ func (c *auditor) imported(vatID, kref, key string) error {
 // queued: a vat's turn, and a bringOutYourDead that is due, wait in its input
 // queue, each once.
 func (c *auditor) queued(vatID string) error {
-	if dead, err := c.dead(vatID); err != nil || dead || c.daemon.EachItem == nil {
+	if dead, err := c.dead(vatID); err != nil || dead {
 		return err
 	}
 	for _, one := range []struct{ event, key string }{{eventGC, gcTurnKey(vatID)}, {eventBOYD, reapKey(vatID)}} {

@@ -17,8 +17,8 @@ import (
 	"vatworkerd/store"
 )
 
-// databaseFile is the host's own database in Options.DBDir.
-const databaseFile = "host.sqlite"
+// DatabaseFile is the host's own database in Options.DBDir.
+const DatabaseFile = "host.sqlite"
 
 // Options say how a kernel is opened.
 type Options struct {
@@ -100,7 +100,7 @@ func (k *Kernel) open(ctx context.Context) error {
 	if err := os.MkdirAll(k.opts.DBDir, 0o700); err != nil {
 		return fmt.Errorf("cannot create %s: %w", k.opts.DBDir, err)
 	}
-	db, err := store.Open(filepath.Join(k.opts.DBDir, databaseFile), store.Options{
+	db, err := store.Open(filepath.Join(k.opts.DBDir, DatabaseFile), store.Options{
 		Fault: k.opts.storeFault,
 		Warn:  func(err error) { k.log.Warn("host database", "error", err) },
 	})

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -40,6 +41,12 @@ type Info struct {
 
 // OpenDir opens the directory at path, making it if need be.
 func OpenDir(path string) (*Dir, error) { return OpenDirFS(path, OSFS{}) }
+
+// ReadDir is a directory that is only read, beside the process that uses it; one
+// that is not there holds no snapshots.
+func ReadDir(path string) *Dir {
+	return &Dir{path: path, fs: OSFS{}, writing: map[string]bool{}}
+}
 
 // OpenDirFS is OpenDir on another file system.
 func OpenDirFS(path string, fs FS) (*Dir, error) {
@@ -120,14 +127,8 @@ func (d *Dir) Sweep(keep func(hash string) bool) (removed []string, err error) {
 }
 
 func (d *Dir) sweep(keep func(hash string) bool) (removed []string, err error) {
-	found, err := d.fs.Names(d.path)
-	if err != nil {
-		return nil, d.diskError("list", d.path, err)
-	}
-	for _, name := range found {
-		if !d.isOrphan(name, keep) {
-			continue
-		}
+	orphans, err := d.orphans(keep)
+	for _, name := range orphans {
 		if e := d.remove(filepath.Join(d.path, name)); e != nil {
 			err = errors.Join(err, e)
 			continue
@@ -136,6 +137,25 @@ func (d *Dir) sweep(keep func(hash string) bool) (removed []string, err error) {
 		crashpoint.Here(crashpoint.SnapshotSwept)
 	}
 	return removed, err
+}
+
+// Orphans gives the names of the files that Sweep would remove, in order, with
+// the temporary ones that others are writing now.
+func (d *Dir) Orphans(keep func(hash string) bool) ([]string, error) {
+	d.names.Lock()
+	defer d.names.Unlock()
+	return d.orphans(keep)
+}
+
+func (d *Dir) orphans(keep func(hash string) bool) ([]string, error) {
+	found, err := d.fs.Names(d.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, d.diskError("list", d.path, err)
+	}
+	return slices.DeleteFunc(found, func(name string) bool { return !d.isOrphan(name, keep) }), nil
 }
 
 // isOrphan tells whether Sweep removes a file. d.names is held.

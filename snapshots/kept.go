@@ -22,6 +22,10 @@ func Kept(q Querier, vatID string, earlier int) ([]Row, error) {
 }
 
 // keptRows looks from each row in use (u) for the kept ones of its vat (s).
+// AllEarlier asks for every earlier snapshot, however many files of them a node
+// keeps.
+const AllEarlier = 1 << 30
+
 const keptRows = `SELECT s.vatID, s.snapPos, s.incarnation, s.hash, s.uncompressedSize, s.storedSize, s.inUse
 FROM snapshots u CROSS JOIN snapshots s ON s.vatID = u.vatID AND s.snapPos IN (
   SELECT snapPos FROM snapshots WHERE vatID = u.vatID AND incarnation = u.incarnation AND snapPos <= u.snapPos

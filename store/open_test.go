@@ -79,8 +79,16 @@ func TestASecondOpenIsRefused(t *testing.T) {
 	if _, err := Open(path, Options{}); !errors.As(err, &locked) || locked.PID != os.Getpid() {
 		t.Fatalf("got %v", err)
 	}
+	if pid, err := Holder(path); pid != os.Getpid() || err != nil {
+		t.Errorf("the holder is %d, %v", pid, err)
+	}
 	must(t, d.Close())
 	must(t, d.Close()) // again is harmless
+	for _, path := range []string{path, path + "none"} {
+		if pid, err := Holder(path); pid != 0 || err != nil {
+			t.Errorf("the holder is %d, %v, and nobody has it open", pid, err)
+		}
+	}
 	openTest(t, path, true)
 }
 

@@ -39,6 +39,10 @@ func (v *View) load() (err error) {
 	return err
 }
 
+// Outdated tells that the file lacks migrations, which the next Open makes up
+// for: tables or columns may not be there yet.
+func (v *View) Outdated() bool { return v.version < len(migrations) }
+
 // Height gives the last committed height.
 func (v *View) Height() int64 { return v.at.committed() }
 

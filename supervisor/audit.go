@@ -40,7 +40,7 @@ const (
 func Audit(a *store.Audit, src store.Source) error {
 	c := &auditor{Audit: a, src: src, table: lifecycle(), live: map[string]bool{}}
 	for _, check := range []func() error{c.globals, c.vats, c.runOrder, c.cleanups, c.belongings, c.foreignKeys, c.totals} {
-		if err := c.Survive("", databaseFile, check()); err != nil {
+		if err := c.Survive("", DatabaseFile, check()); err != nil {
 			return err
 		}
 	}
@@ -65,7 +65,7 @@ type auditor struct {
 }
 
 func (c *auditor) wrong(kind store.ProblemKind, vatID, key, what, expected, got string) {
-	c.Add(store.Problem{Kind: kind, VatID: vatID, Place: databaseFile + " kv." + key, What: what, Expected: expected, Got: got})
+	c.Add(store.Problem{Kind: kind, VatID: vatID, Place: DatabaseFile + " kv." + key, What: what, Expected: expected, Got: got})
 }
 
 // decode reads a JSON value; one that is none is a problem.

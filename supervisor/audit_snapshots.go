@@ -92,38 +92,70 @@ func (c *auditor) startsFrom(rec *record, used *snapshots.Row) error {
 }
 
 // AuditFiles reads the file of every snapshot in use whole and compares it with
-// its row. Errors: that of the audit's context, those of the disk.
+// its row, and so the files that are kept of earlier ones. Errors: that of the
+// audit's context, those of the disk.
 func AuditFiles(a *store.Audit, src store.Source, dir *snapshots.Dir) error {
-	rows, err := snapshots.List(src, "")
+	rows, err := snapshots.Kept(src, "", snapshots.AllEarlier)
 	if err != nil {
-		return a.Survive("", databaseFile, err)
+		return a.Survive("", DatabaseFile, err)
 	}
-	found := map[string]error{} // by hash: vats may share a file
-	sizes := map[string]int64{}
-	c := &auditor{Audit: a, src: src}
+	c := &fileAuditor{auditor: auditor{Audit: a, src: src}, dir: dir, read: map[string]readFile{}}
 	for _, row := range rows {
-		if !row.InUse {
-			continue
-		}
-		if _, seen := found[row.Hash]; !seen {
-			if err := a.Step(row.Place()); err != nil {
-				return err
-			}
-			info, err := dir.Verify(row.Hash)
-			if err != nil && !damaged(err) {
-				return err
-			}
-			a.Count(CountFiles, 1)
-			found[row.Hash], sizes[row.Hash] = err, info.UncompressedSize
-		}
-		switch err := found[row.Hash]; {
-		case err != nil:
-			c.damagedFile(row, err)
-		case sizes[row.Hash] != row.UncompressedSize:
-			c.wrongSnapshot(row, "its size", strconv.FormatInt(row.UncompressedSize, 10), strconv.FormatInt(sizes[row.Hash], 10))
+		if err := c.file(row); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// fileAuditor remembers what it has read: vats may share a file.
+type fileAuditor struct {
+	auditor
+	dir  *snapshots.Dir
+	read map[string]readFile // by hash
+}
+
+type readFile struct {
+	size    int64
+	problem error // *snapshots.CorruptError or *snapshots.MissingError
+}
+
+func (c *fileAuditor) file(row snapshots.Row) error {
+	found, seen := c.read[row.Hash]
+	if !seen {
+		var err error
+		if found, err = c.readWhole(row); err != nil {
+			return err
+		}
+		c.read[row.Hash] = found
+	}
+	var missing *snapshots.MissingError
+	switch {
+	case errors.As(found.problem, &missing) && !row.InUse:
+	case found.problem != nil:
+		c.damagedFile(row, found.problem)
+	case found.size != row.UncompressedSize:
+		c.wrongSnapshot(row, "its size", strconv.FormatInt(row.UncompressedSize, 10), strconv.FormatInt(found.size, 10))
+	}
+	return nil
+}
+
+func (c *fileAuditor) readWhole(row snapshots.Row) (readFile, error) {
+	if _, err := c.dir.StoredSize(row.Hash); damaged(err) {
+		return readFile{problem: err}, nil
+	}
+	if !row.InUse {
+		c.Expect(1) // nobody could know that this file is kept
+	}
+	if err := c.Step(row.Place()); err != nil {
+		return readFile{}, err
+	}
+	c.Count(CountFiles, 1)
+	info, err := c.dir.Verify(row.Hash)
+	if err != nil && !damaged(err) {
+		return readFile{}, err
+	}
+	return readFile{info.UncompressedSize, err}, nil
 }
 
 func (c *auditor) damagedFile(row snapshots.Row, err error) {

@@ -185,13 +185,13 @@ func compareLines(t *testing.T, got, want []string) {
 // A view beside the supervisor shows the same as the supervisor itself.
 func TestAuditOfAView(t *testing.T) {
 	r := inEveryState(t)
-	v, err := store.OpenView(filepath.Join(r.opts.Dir, databaseFile))
+	v, err := store.OpenView(filepath.Join(r.opts.Dir, DatabaseFile))
 	r.must(err)
 	defer func() { r.must(v.Close()) }()
 	r.send("v1", "incr")
 	r.run()
 	a := store.NewAudit(context.Background(), nil)
-	r.must(store.CheckFile(a, v, databaseFile, true))
+	r.must(store.CheckFile(a, v, DatabaseFile, true))
 	r.must(Audit(a, v))
 	r.must(a.Err())
 	for what, want := range map[string]int64{CountVats: 7, CountItems: 4} {

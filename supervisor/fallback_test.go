@@ -60,7 +60,7 @@ func (r *rig) snapshotPath(row snapshots.Row) string { return r.s.snapshots.Path
 // files names what is in the snapshot directory.
 func (r *rig) files() []string {
 	r.t.Helper()
-	entries, err := os.ReadDir(filepath.Join(r.opts.Dir, snapshotDir))
+	entries, err := os.ReadDir(filepath.Join(r.opts.Dir, SnapshotDir))
 	r.must(err)
 	var names []string
 	for _, e := range entries {

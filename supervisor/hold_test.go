@@ -13,7 +13,7 @@ import (
 // snapshotFiles counts the files of snapshots.
 func (r *rig) snapshotFiles() (n int) {
 	r.t.Helper()
-	entries, err := os.ReadDir(filepath.Join(r.opts.Dir, snapshotDir))
+	entries, err := os.ReadDir(filepath.Join(r.opts.Dir, SnapshotDir))
 	r.must(err)
 	for _, e := range entries {
 		if strings.HasSuffix(e.Name(), ".zst") {
@@ -38,7 +38,7 @@ func TestRemovalWaitsForWhoeverHoldsTheFiles(t *testing.T) {
 	}
 	work()
 	settled := r.snapshotFiles()
-	hold, err := snapshots.HoldFiles(filepath.Join(r.opts.Dir, snapshotDir))
+	hold, err := snapshots.HoldFiles(filepath.Join(r.opts.Dir, SnapshotDir))
 	r.must(err)
 	work()
 	held := r.snapshotFiles()

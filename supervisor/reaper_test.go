@@ -16,7 +16,7 @@ func stateOnDisk(r *rig) string {
 	row, _, err := r.s.db.QueryRow("SELECT total_changes()")
 	r.must(err)
 	text := fmt.Sprint(row.Int64(0))
-	for _, name := range []string{databaseFile, databaseFile + "-wal"} {
+	for _, name := range []string{DatabaseFile, DatabaseFile + "-wal"} {
 		data, err := os.ReadFile(filepath.Join(r.opts.Dir, name))
 		r.must(err)
 		text += string(data)

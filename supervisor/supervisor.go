@@ -21,8 +21,8 @@ import (
 
 // Names of what a supervisor keeps in its directory.
 const (
-	databaseFile = "vats.sqlite"
-	snapshotDir  = "snapshots"
+	DatabaseFile = "vats.sqlite"
+	SnapshotDir  = "snapshots"
 	baseDir      = "base"
 )
 
@@ -148,7 +148,7 @@ func Open(opts Options, host Host, hostHeight int64) (*Supervisor, error) {
 }
 
 func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
-	s.db, err = store.Open(filepath.Join(opts.Dir, databaseFile), store.Options{
+	s.db, err = store.Open(filepath.Join(opts.Dir, DatabaseFile), store.Options{
 		Undo: true, Fault: opts.StoreFault, Warn: func(err error) { s.warn("%v", err) },
 	})
 	if err != nil {
@@ -158,7 +158,7 @@ func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
 		return err
 	}
 	crashpoint.Here(crashpoint.SupervisorAligned)
-	if s.snapshots, err = snapshots.OpenDir(filepath.Join(opts.Dir, snapshotDir)); err != nil {
+	if s.snapshots, err = snapshots.OpenDir(filepath.Join(opts.Dir, SnapshotDir)); err != nil {
 		return err
 	}
 	if s.starter, err = s.newStarter(opts); err != nil {

@@ -135,7 +135,7 @@ var (
 	bytesJSON = regexp.MustCompile(`("(?:uncompressedSize|storedSize|snapshotSize)": )[0-9]+`)
 	meters    = regexp.MustCompile(`("computrons": )[0-9]+|\b[0-9,]{6,}( computrons)?`)
 	pids      = regexp.MustCompile(`\b(process|pid) [0-9]+\b`)
-	waits     = regexp.MustCompile(`(?m)^(verify snapshots|verify swing-store|rehearse|replay .*|bundle)  .*\n`) // comes if the machine is slow
+	waits     = regexp.MustCompile(`(?m)^(verify snapshots|verify swing-store|verify database|rehearse|replay .*|bundle)  .*\n`) // comes if the machine is slow
 	machine   = regexp.MustCompile(`share CPU [0-9]+|[0-9]+ may be open|\S*/node, \S*/tools/bundle.mjs`)
 	gaps      = regexp.MustCompile(`  +`)
 )

@@ -105,7 +105,7 @@ func noCommand(cmd *cobra.Command, args []string) error {
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.runCommand(), a.sendCommand(), a.statusCommand(), a.vatCommand(), a.restartCommand(),
-		a.replayCommand(), a.spansCommand(), a.snapshotCommand(), a.swingstoreCommand(), a.doctorCommand(),
+		a.replayCommand(), a.spansCommand(), a.snapshotCommand(), a.verifyCommand(), a.swingstoreCommand(), a.doctorCommand(),
 		a.serveCommand(), a.versionCommand(),
 	}
 }

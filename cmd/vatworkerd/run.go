@@ -95,7 +95,7 @@ func (a *app) isNew() bool {
 	if a.db == "" {
 		return true
 	}
-	_, err := os.Stat(filepath.Join(a.db, hostDatabase))
+	_, err := os.Stat(filepath.Join(a.db, kernelhost.DatabaseFile))
 	return errors.Is(err, fs.ErrNotExist)
 }
 

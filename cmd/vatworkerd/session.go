@@ -124,15 +124,12 @@ func (a *app) daemonColor() string {
 	return "never"
 }
 
-// hostDatabase is the file by which a database directory is known.
-const hostDatabase = "host.sqlite"
-
 // needDatabase refuses a --db that is missing, so that only `run` creates one.
 func (a *app) needDatabase() error {
 	if a.db == "" {
 		return usageError("--db is needed: the directory of the database").hint("or set VATWORKERD_DB; `vatworkerd run CONFIG --db DIR` creates one")
 	}
-	_, err := os.Stat(filepath.Join(a.db, hostDatabase))
+	_, err := os.Stat(filepath.Join(a.db, kernelhost.DatabaseFile))
 	if err == nil {
 		return nil
 	}

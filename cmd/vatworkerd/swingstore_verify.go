@@ -69,16 +69,12 @@ func (a *app) verifyCutShort(found swingstore.Verification, err error) error {
 }
 
 func (a *app) writeVerification(v swingstore.Verification, took time.Duration) error {
-	result := a.palette().Paint(screen.Green, "no problems")
-	if !v.OK() {
-		result = a.palette().Paint(screen.Red, screen.Plural(int64(len(v.Problems)), "problem"))
-	}
 	pruned := ""
 	if v.PrunedSpans+v.PrunedSnapshots > 0 {
 		pruned = fmt.Sprintf("pruned: %s and %s, of which only the record is kept\n", screen.Plural(v.PrunedSpans, "span"), screen.Plural(v.PrunedSnapshots, "snapshot"))
 	}
 	_, err := fmt.Fprintf(a.stdout, "checked: %s, %s with %s, %s, %s, %s\n%s%s, %s\n",
 		screen.Plural(v.Vats, "vat"), screen.Plural(v.Spans, "span"), screen.Plural(v.Items, "item"), screen.Plural(v.Snapshots, "snapshot"),
-		screen.Plural(v.Bundles, "bundle"), screen.Plural(v.ExportRecords, "export record"), pruned, result, screen.Elapsed(took))
+		screen.Plural(v.Bundles, "bundle"), screen.Plural(v.ExportRecords, "export record"), pruned, a.problemCount(len(v.Problems)), screen.Elapsed(took))
 	return err
 }
