@@ -12,6 +12,7 @@ TEST_TIMEOUT := 14m
 BENCH ?= .
 PKG ?= ./...
 DEMO_DB := build/demo
+ENGINE ?= stock
 
 BUNDLE_SOURCES := $(wildcard testdata/bundles/*.js) $(wildcard kernelhost/vats/*.js)
 BENCH_SOURCES := $(wildcard bench/vats/*.js)
@@ -65,9 +66,9 @@ build: ## build bin/vatworkerd
 	@go build -buildvcs=auto -o bin/vatworkerd ./cmd/vatworkerd
 
 .PHONY: demo
-demo: prerequisites engine bundles build ## build all, then run the demo vats and show what happens
+demo: prerequisites $(if $(filter native,$(ENGINE)),native,engine) bundles build ## build all, then run the demo vats and show what happens (ENGINE=native)
 	@rm -rf $(DEMO_DB)
-	@bin/vatworkerd run testdata/demo/config.json --db $(DEMO_DB) --max-online 3
+	@bin/vatworkerd run testdata/demo/config.json --db $(DEMO_DB) --max-online 3 --engine $(ENGINE)
 	@echo 'The vats are kept in $(DEMO_DB). Try: bin/vatworkerd send --db $(DEMO_DB) alice balance'
 
 .PHONY: test

@@ -14,6 +14,7 @@ type Status struct {
 	Epoch        int64                 `json:"epoch"` // restart-alls so far
 	Panic        string                `json:"panic,omitempty"`
 	ImageID      string                `json:"imageID"`
+	Engine       string                `json:"engine"`
 	EngineSHA256 string                `json:"engineSHA256"`
 	Counts       pipeproto.Counts      `json:"counts"`
 	Vats         []pipeproto.VatStatus `json:"vats"`
@@ -56,7 +57,8 @@ func (k *Kernel) Status(ctx context.Context, after string, limit int) (Status, e
 
 func (s *Status) add(page pipeproto.Status) {
 	s.Height, s.ActivityHash, s.Epoch, s.Panic = page.Height, page.ActivityHash, page.Epoch, page.Panic
-	s.ImageID, s.EngineSHA256, s.Counts, s.More = page.ImageID, page.EngineSHA256, page.Counts, page.More
+	s.ImageID, s.Engine, s.EngineSHA256 = page.ImageID, page.Engine, page.EngineSHA256
+	s.Counts, s.More = page.Counts, page.More
 	s.Vats = append(s.Vats, page.Vats...)
 }
 

@@ -451,6 +451,7 @@ type VatStatus struct {
 	LastEnd          string     `msgpack:"lastEnd" json:"lastIncarnationEnd,omitempty"`
 	BundleID         string     `msgpack:"bundleID" json:"bundleID"`
 	ImageID          string     `msgpack:"imageID" json:"imageID,omitempty"`
+	Engine           string     `msgpack:"engine" json:"engine,omitempty"` // kind of the image's engine: stock, native; empty if not known here
 	SnapshotHash     string     `msgpack:"snapshotHash" json:"snapshotHash"`
 	SnapshotPosition int64      `msgpack:"snapshotPosition" json:"snapshotPosition"`
 	Position         int64      `msgpack:"position" json:"position"`
@@ -478,6 +479,7 @@ type Status struct {
 	Counts       Counts      `msgpack:"counts"`
 	Panic        string      `msgpack:"panic"`
 	ImageID      string      `msgpack:"imageID"`
+	Engine       string      `msgpack:"engine"` // its kind: stock, native
 	EngineSHA256 string      `msgpack:"engineSHA256"`
 	Vats         []VatStatus `msgpack:"vats"`
 	More         bool        `msgpack:"more"`

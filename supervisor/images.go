@@ -11,8 +11,10 @@ import (
 // supervisor may keep the same image elsewhere.
 const keyImage = "image."
 
-// imagePaths say where the parts of an image were found last.
+// imagePaths say where the parts of an image were found last, and of which kind
+// its engine is.
 type imagePaths struct {
+	Kind       string `json:"kind,omitempty"`
 	Engine     string `json:"engine"`
 	Lockdown   string `json:"lockdown"`
 	Supervisor string `json:"supervisor"`
@@ -20,7 +22,7 @@ type imagePaths struct {
 
 func (s *Supervisor) rememberImage(image xsnap.Image) error {
 	text, err := json.Marshal(imagePaths{
-		Engine: image.Engine.Path, Lockdown: image.Lockdown.Path, Supervisor: image.Supervisor.Path,
+		Kind: image.Engine.Kind.String(), Engine: image.Engine.Path, Lockdown: image.Lockdown.Path, Supervisor: image.Supervisor.Path,
 	})
 	if err != nil {
 		return fmt.Errorf("cannot encode image paths: %w", err)
@@ -39,16 +41,13 @@ func (s *Supervisor) imageOf(rec *record) (xsnap.Image, error) {
 	if image, ok := s.images[rec.ImageID]; ok {
 		return image, nil
 	}
-	text, ok, err := s.db.LocalGet(keyImage + rec.ImageID)
+	lost := &ImageError{VatID: rec.ID, ImageID: rec.ImageID}
+	ok, err := s.recallImage(rec.ImageID, &lost.paths)
 	if err != nil {
 		return xsnap.Image{}, err
 	}
-	lost := &ImageError{VatID: rec.ID, ImageID: rec.ImageID}
 	if !ok {
 		return xsnap.Image{}, lost
-	}
-	if err := json.Unmarshal([]byte(text), &lost.paths); err != nil {
-		return xsnap.Image{}, fmt.Errorf("cannot decode the paths of image %s: %w", rec.ImageID, err)
 	}
 	image, err := xsnap.LoadImage(lost.paths.Engine, lost.paths.Lockdown, lost.paths.Supervisor)
 	if err != nil {
@@ -61,6 +60,31 @@ func (s *Supervisor) imageOf(rec *record) (xsnap.Image, error) {
 	}
 	s.images[rec.ImageID] = image
 	return image, nil
+}
+
+// recallImage tells where an image was found last, or returns false.
+func (s *Supervisor) recallImage(imageID string, paths *imagePaths) (bool, error) {
+	text, ok, err := s.db.LocalGet(keyImage + imageID)
+	if err != nil || !ok {
+		return false, err
+	}
+	if err := json.Unmarshal([]byte(text), paths); err != nil {
+		return false, fmt.Errorf("cannot decode the paths of image %s: %w", imageID, err)
+	}
+	return true, nil
+}
+
+// engineKind is that of an image's engine, or empty if it is not known here.
+func (s *Supervisor) engineKind(imageID string) (string, error) {
+	if imageID == "" {
+		return "", nil
+	}
+	if image, ok := s.images[imageID]; ok {
+		return image.Engine.Kind.String(), nil
+	}
+	var paths imagePaths
+	_, err := s.recallImage(imageID, &paths)
+	return paths.Kind, err
 }
 
 // ImageError reports an incarnation whose worker image is not here: missing,

@@ -37,6 +37,16 @@ func secondImage(t *testing.T) xsnap.Image {
 	return image
 }
 
+func nativeImage(t *testing.T) xsnap.Image {
+	t.Helper()
+	paths := testrig.NativeEngine(t)
+	image, err := xsnap.LoadImage(paths.Engine, paths.Lockdown, paths.Supervisor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image
+}
+
 // openAccount gives a real vat durable and ephemeral state.
 func (r *rig) openAccount(vatID string) {
 	r.t.Helper()
@@ -109,6 +119,12 @@ func TestRealVatSuspendedWakesOnDemand(t *testing.T) {
 }
 
 func TestRealVatsRestartOnASecondEngine(t *testing.T) {
+	for kind, image := range map[string]func(*testing.T) xsnap.Image{"stock": secondImage, "native": nativeImage} {
+		t.Run(kind, func(t *testing.T) { restartOn(t, image(t), kind) })
+	}
+}
+
+func restartOn(t *testing.T, image xsnap.Image, kind string) {
 	r := newRig(t, nil)
 	r.openAccount("v1")
 	r.create("v2", "counter", pipeproto.VatOptions{Static: true})
@@ -116,9 +132,12 @@ func TestRealVatsRestartOnASecondEngine(t *testing.T) {
 	r.wantAnswer("fulfilled #1", "v2", "increment")
 	r.wantAnswer("fulfilled #1", "v3", "increment")
 	old := r.opts.Image.ID()
-	r.opts.Image = secondImage(t)
+	r.opts.Image = image
 	r.reopen()
 	r.wantAnswer("fulfilled #2", "v2", "increment") // still on the old engine, beside the new one
+	if st := r.wantState("v2", running, 0); st.ImageID != old || st.Engine != "stock" {
+		t.Errorf("v2 runs on %s image %s", st.Engine, st.ImageID)
+	}
 	_, err := r.s.restartAll(pipeproto.RestartAll{Token: "second engine"})
 	r.must(err)
 	r.commit()
@@ -127,8 +146,8 @@ func TestRealVatsRestartOnASecondEngine(t *testing.T) {
 	r.wantAfresh("v1", "v1")
 	r.wantState("v3", suspended, 0)
 	for _, vatID := range []string{"v1", "v2"} {
-		if st := r.wantState(vatID, running, 1); st.ImageID == old {
-			t.Errorf("%s still runs on the old image", vatID)
+		if st := r.wantState(vatID, running, 1); st.ImageID != image.ID() || st.Engine != kind {
+			t.Errorf("%s runs on %s image %s", vatID, st.Engine, st.ImageID)
 		}
 	}
 }

@@ -21,7 +21,7 @@ func (s *Supervisor) status(req pipeproto.StatusRequest) (pipeproto.Status, erro
 	}
 	st := pipeproto.Status{
 		Height: s.db.Height(), ActivityHash: s.db.ActivityHash(), Epoch: epoch,
-		ImageID: s.image.ID(), EngineSHA256: s.image.Engine.SHA256,
+		ImageID: s.image.ID(), Engine: s.image.Engine.Kind.String(), EngineSHA256: s.image.Engine.SHA256,
 		Counts: pipeproto.Counts{
 			Vats: n.Vats, Suspended: n.Suspended, Paused: n.Paused, Terminated: n.Terminated,
 			Queued: n.Queued, Held: n.Held, Online: int64(s.pool.size()),
@@ -80,6 +80,9 @@ func (s *Supervisor) vatStatus(vatID string) (pipeproto.VatStatus, error) {
 		Deliveries: u.Deliveries, Computrons: u.Computrons, Allowance: u.Allowance,
 		LastError: rec.LastError, LastEnd: rec.LastEnd, BundleID: rec.BundleID, ImageID: rec.ImageID,
 		Options: rec.Options,
+	}
+	if st.Engine, err = s.engineKind(rec.ImageID); err != nil {
+		return st, err
 	}
 	if isSuspended && st.SuspendReason == "" {
 		st.SuspendReason, st.LastEnd = "restart-all", pipeproto.ReasonRestarted

@@ -46,6 +46,7 @@ type vatDoc struct {
 	SpanHash           *string              `json:"spanHash"`
 	BundleID           string               `json:"bundleID"`
 	ImageID            *string              `json:"imageID"`
+	Engine             *string              `json:"engine"`
 	Options            pipeproto.VatOptions `json:"options"`
 }
 
@@ -57,7 +58,7 @@ func vatDocOf(v pipeproto.VatStatus) vatDoc {
 		Online: v.Online, Held: v.Held, Deliveries: v.Deliveries, Computrons: v.Computrons,
 		Allowance: v.Allowance, LastError: orNull(v.LastError), LastIncarnationEnd: orNull(v.LastEnd),
 		Position: v.Position, SpanHash: orNull(v.SpanHash),
-		BundleID: v.BundleID, ImageID: orNull(v.ImageID), Options: v.Options,
+		BundleID: v.BundleID, ImageID: orNull(v.ImageID), Engine: orNull(v.Engine), Options: v.Options,
 	}
 	if v.SnapshotHash != "" {
 		doc.Snapshot = &snapshotRef{Hash: v.SnapshotHash, Position: v.SnapshotPosition}
@@ -89,6 +90,7 @@ type statusDoc struct {
 	Panic        *string          `json:"panic"`
 	Counts       pipeproto.Counts `json:"counts"`
 	ImageID      string           `json:"imageID"`
+	Engine       string           `json:"engine"`
 	EngineSHA256 string           `json:"engineSHA256"`
 	Vats         []vatDoc         `json:"vats"`
 	More         bool             `json:"more"`
@@ -97,7 +99,7 @@ type statusDoc struct {
 func statusDocOf(st kernelhost.Status) statusDoc {
 	return statusDoc{
 		ActivityHash: st.ActivityHash, Height: st.Height, Epoch: st.Epoch, Panic: orNull(st.Panic),
-		Counts: st.Counts, ImageID: st.ImageID, EngineSHA256: st.EngineSHA256,
+		Counts: st.Counts, ImageID: st.ImageID, Engine: st.Engine, EngineSHA256: st.EngineSHA256,
 		Vats: vatDocsOf(st.Vats), More: st.More,
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,28 +20,47 @@ type enginePaths struct {
 	Supervisor string `json:"supervisor"`
 }
 
-// findEngine resolves --engine, or the default places, to existing files.
-func (a *app) findEngine() (enginePaths, error) {
-	if a.engine != "" {
-		return engineAt(a.engine)
+// builtEngine is an engine that make builds, by the word for it in --engine.
+type builtEngine struct {
+	word    string
+	program string
+	dir     string // below build/
+	target  string // of make
+}
+
+func builtEngines() []builtEngine {
+	return []builtEngine{
+		{"stock", "xsnap-worker", "engine", "engine"},
+		{"native", "xsnap-native-worker", "native", "native"},
 	}
+}
+
+// findEngine resolves --engine to existing files; the stock one is the default.
+func (a *app) findEngine() (enginePaths, error) {
+	for i, built := range builtEngines() {
+		if a.engine == built.word || a.engine == "" && i == 0 {
+			return built.find()
+		}
+	}
+	return engineAt(a.engine)
+}
+
+// engineIsPath tells a path given with --engine from a word, and from nothing.
+func (a *app) engineIsPath() bool {
+	return a.engine != "" && !slices.ContainsFunc(builtEngines(), func(b builtEngine) bool { return b.word == a.engine })
+}
+
+func (b builtEngine) find() (enginePaths, error) {
 	var tried []string
-	for _, dir := range defaultEngineDirs() {
-		if _, err := os.Stat(filepath.Join(dir, "xsnap-worker")); err == nil {
+	for _, home := range homes() {
+		dir := filepath.Join(home, "build", b.dir)
+		if _, err := os.Stat(filepath.Join(dir, b.program)); err == nil {
 			return engineAt(dir)
 		}
 		tried = append(tried, dir)
 	}
-	return enginePaths{}, usageError("cannot find an xsnap engine: looked in %s", strings.Join(tried, " and ")).
-		hint("run `make engine`, or name one with --engine")
-}
-
-func defaultEngineDirs() []string {
-	dirs := homes()
-	for i, home := range dirs {
-		dirs[i] = filepath.Join(home, "build", "engine")
-	}
-	return dirs
+	return enginePaths{}, usageError("cannot find the %s engine: looked in %s", b.word, strings.Join(tried, " and ")).
+		hint("run `make %s`, or name one with --engine", b.target)
 }
 
 // homes are where vatworkerd may have been built: the directory above this
@@ -73,11 +93,22 @@ func engineAt(path string) (enginePaths, error) {
 	dir := filepath.Dir(path)
 	if info.IsDir() {
 		dir = path
-		p.Engine = filepath.Join(dir, "xsnap-worker")
+		p.Engine = engineIn(dir)
 	}
 	p.Lockdown = filepath.Join(dir, "lockdown.bundle")
 	p.Supervisor = filepath.Join(dir, "supervisor.bundle")
 	return p, p.check()
+}
+
+// engineIn is the engine in a directory, the stock one if it has several.
+func engineIn(dir string) string {
+	for _, built := range builtEngines() {
+		path := filepath.Join(dir, built.program)
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return filepath.Join(dir, builtEngines()[0].program)
 }
 
 func (p enginePaths) check() error {

@@ -60,7 +60,7 @@ func (a *app) rootCommand() *cobra.Command {
 	})
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.db, "db", "", "directory of the database (environment: VATWORKERD_DB)")
-	flags.StringVar(&a.engine, "engine", "", "xsnap-worker binary, or a directory with it and its bundles (default: ../build/engine beside this program, or $VATWORKERD_HOME/build/engine)")
+	flags.StringVar(&a.engine, "engine", "", "stock, native, or the path of an engine or of a directory with it and its bundles (default: the database's own, else stock)")
 	flags.StringVar(&a.cache, "cache", "", "directory for base snapshots (environment: VATWORKERD_CACHE; default: inside the database)")
 	a.pool.register(flags)
 	a.snapshots.register(flags)

@@ -102,7 +102,7 @@ func (a *app) supervisorOptions(lockdown, supervisorBundle string) (supervisor.O
 // servedEngine takes the bundles named apart, so that they need not lie beside
 // the engine.
 func (a *app) servedEngine(lockdown, supervisorBundle string) (enginePaths, error) {
-	if a.engine != "" && lockdown != "" && supervisorBundle != "" {
+	if a.engineIsPath() && lockdown != "" && supervisorBundle != "" {
 		p := enginePaths{Engine: a.engine, Lockdown: lockdown, Supervisor: supervisorBundle}
 		return p, p.check()
 	}

@@ -55,7 +55,7 @@ func (a *app) writeStatus(st kernelhost.Status) error {
 	}
 	field("height", screen.Count(st.Height))
 	field("activity hash", st.ActivityHash)
-	field("engine", st.EngineSHA256)
+	field("engine", st.Engine+" "+st.EngineSHA256)
 	field("worker image", st.ImageID)
 	field("restart epoch", screen.Count(st.Epoch))
 	if st.Panic != "" {

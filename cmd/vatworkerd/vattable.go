@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"vatworkerd/cmd/vatworkerd/internal/screen"
 	"vatworkerd/pipeproto"
@@ -35,25 +36,32 @@ func writeVats(w io.Writer, p screen.Palette, vats []pipeproto.VatStatus) error 
 	table := screen.Table{Columns: []screen.Column{
 		{Title: "VAT"}, {Title: "NAME"}, {Title: "STATE"}, {Title: "WORKER"}, {Title: "INC", Align: screen.Right},
 		{Title: "DELIVERIES", Align: screen.Right}, {Title: "COMPUTRONS", Align: screen.Right},
-		{Title: "HELD", Align: screen.Right}, {Title: "SNAPSHOT"}, {Title: "AT", Align: screen.Right}, {Title: "LAST ERROR"},
+		{Title: "HELD", Align: screen.Right}, {Title: "SNAPSHOT"}, {Title: "AT", Align: screen.Right},
 	}}
-	if !anyError(vats) {
-		table.Columns = table.Columns[:len(table.Columns)-1]
+	// Columns that only some need.
+	engines := slices.ContainsFunc(vats, func(v pipeproto.VatStatus) bool { return v.Engine != "" && v.Engine != "stock" })
+	errors := slices.ContainsFunc(vats, func(v pipeproto.VatStatus) bool { return v.LastError != "" })
+	if engines {
+		table.Columns = append(table.Columns, screen.Column{Title: "ENGINE"})
+	}
+	if errors {
+		table.Columns = append(table.Columns, screen.Column{Title: "LAST ERROR"})
 	}
 	for _, v := range vats {
-		table.Add(vatRow(v)[:len(table.Columns)]...)
+		row := vatRow(v)
+		if engines {
+			row = append(row, screen.Cell{Text: v.Engine})
+		}
+		if errors {
+			row = append(row, screen.Cell{Text: screen.Clip(v.LastError, lastErrorColumns), Style: screen.Red})
+		}
+		table.Add(row...)
 	}
 	return table.Write(w, p, "")
 }
 
-func anyError(vats []pipeproto.VatStatus) bool {
-	for _, v := range vats {
-		if v.LastError != "" {
-			return true
-		}
-	}
-	return false
-}
+// lastErrorColumns is how much of an error fits into the table.
+const lastErrorColumns = 60
 
 func vatRow(v pipeproto.VatStatus) []screen.Cell {
 	worker := screen.Cell{Text: "offline", Style: screen.Dim}
@@ -68,12 +76,10 @@ func vatRow(v pipeproto.VatStatus) []screen.Cell {
 	if v.Held > 0 {
 		held = screen.Count(v.Held)
 	}
-	const lastErrorColumns = 60
 	return []screen.Cell{
 		{Text: v.VatID}, {Text: v.Name, Style: screen.Bold}, {Text: v.State, Style: stateStyle(v)}, worker,
 		{Text: screen.Count(v.Incarnation)}, {Text: screen.Count(v.Deliveries)}, {Text: screen.Count(v.Computrons)},
 		{Text: held, Style: screen.Yellow}, {Text: short(v.SnapshotHash), Style: screen.Dim}, {Text: at},
-		{Text: screen.Clip(v.LastError, lastErrorColumns), Style: screen.Red},
 	}
 }
 
@@ -93,6 +99,7 @@ func writeVat(w io.Writer, p screen.Palette, v pipeproto.VatStatus) error {
 		{"suspended", yesWith(v.Suspended, v.SuspendReason), screen.Plain},
 		{"paused", yesWith(v.Paused, v.PauseReason), screen.Plain},
 		{"worker", worker, screen.Plain},
+		{"engine", v.Engine, screen.Plain},
 		{"incarnation", screen.Count(v.Incarnation), screen.Plain},
 		{"last end", v.LastEnd, screen.Plain},
 		{"deliveries", screen.Count(v.Deliveries), screen.Plain},
