@@ -1,13 +1,17 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 )
 
 // heapVat is a vat whose heap has a known size.
@@ -169,8 +173,15 @@ func (b *bench) pageIn(p *pair, column string) error {
 		return err
 	}
 	s := p.systems[column]
+	if o, ok := s.(*ours); ok {
+		defer func(flags []string) { o.flags = flags }(o.flags)
+		o.flags = append(slices.Clip(o.flags), b.withoutPreload()...)
+	}
 	for _, vat := range vats {
 		if err := s.open(copied, p.config, 3); err != nil {
+			return err
+		}
+		if err := mustBeOffline(s, vat); err != nil {
 			return err
 		}
 		cold, err := s.run([]message{tell(vat, "idle")})
@@ -191,6 +202,27 @@ func (b *bench) pageIn(p *pair, column string) error {
 	}
 	b.sample("replay", column, (took[replayVat]-took["x-heap-013"])/replayCount)
 	return os.RemoveAll(copied)
+}
+
+// withoutPreload are the flags that let serve bring no vat online by itself.
+func (b *bench) withoutPreload() []string {
+	if help, err := exec.Command(b.place.vatworkerd, "serve", "--help").Output(); err != nil || !bytes.Contains(help, []byte("--preload")) {
+		return nil // built before it could
+	}
+	return []string{"--preload", "off"}
+}
+
+// mustBeOffline keeps a vat that is online from being measured as paged in.
+func mustBeOffline(s system, vat string) error {
+	o, ok := s.(*ours)
+	if !ok {
+		return nil
+	}
+	status, err := o.kernel.Vat(context.Background(), vat)
+	if err == nil && status.Online {
+		err = fmt.Errorf("%s is online before it is needed", vat)
+	}
+	return err
 }
 
 func (b *bench) pageInLimit() error {

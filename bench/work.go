@@ -16,7 +16,8 @@ func (b *bench) createScenario() scenario {
 	return scenario{
 		name: "createVat", rounds: 5, quick: 2, columns: []string{peerColumn, oursColumn, limitColumn},
 		prepare: func() (err error) {
-			if p, err = b.newPair("create", vatConfig{vats: map[string]string{"x-contract": "contract"}, snapshotInterval: never}); err != nil {
+			vats := map[string]string{"x-contract": "contract", "x-tiny": "tiny"}
+			if p, err = b.newPair("create", vatConfig{vats: vats, snapshotInterval: never}); err != nil {
 				return err
 			}
 			return p.openAll(50, nothing)
@@ -26,17 +27,23 @@ func (b *bench) createScenario() scenario {
 				return b.createLimit(p)
 			}
 			round[column]++
-			r, err := p.run(column, tell("bootstrap", "create", "contract", fmt.Sprintf("made-%d", round[column])))
-			b.sample("create", column, inMilliseconds(r.Took))
-			return err
+			for _, kind := range []struct{ measure, bundle string }{{"create", "contract"}, {"create-tiny", "tiny"}} {
+				r, err := p.run(column, tell("bootstrap", "create", kind.bundle, fmt.Sprintf("%s-%d", kind.bundle, round[column])))
+				if err != nil {
+					return err
+				}
+				b.sample(kind.measure, column, inMilliseconds(r.Took))
+			}
+			return nil
 		},
 		finish: func() error {
 			for _, column := range systemColumns() {
-				if _, err := p.run(column, tell("bootstrap", "call", "made-1", "touch", 2)); err != nil {
+				made := []message{tell("bootstrap", "call", "contract-1", "touch", 2), tell("bootstrap", "call", "tiny-1", "increment")}
+				if _, err := p.run(column, made...); err != nil {
 					return err
 				}
 			}
-			if err := p.same("createVat", "x-contract"); err != nil {
+			if err := p.same("createVat", "x-contract", "x-tiny"); err != nil {
 				return err
 			}
 			return p.end()
@@ -44,26 +51,28 @@ func (b *bench) createScenario() scenario {
 	}
 }
 
-// createLimit lets the engine alone do what creating a contract asks of it.
+// createLimit lets the engine alone do what creating the vats asks of it.
 func (b *bench) createLimit(p *pair) error {
-	items, err := p.peer().transcript("x-contract")
-	if err != nil {
-		return err
-	}
-	s, err := p.fromStart("contract", items)
-	if err != nil {
-		return err
-	}
-	s.mark()
 	base, err := b.basePath()
 	if err != nil {
 		return err
 	}
-	laps, err := b.play(s, base, "")
-	if err != nil {
-		return err
+	for _, kind := range []struct{ measure, vat, bundle string }{{"create", "x-contract", "contract"}, {"create-tiny", "x-tiny", "tiny"}} {
+		items, err := p.peer().transcript(kind.vat)
+		if err != nil {
+			return err
+		}
+		s, err := p.fromStart(kind.bundle, items)
+		if err != nil {
+			return err
+		}
+		s.mark()
+		laps, err := b.play(s, base, "")
+		if err != nil {
+			return err
+		}
+		b.sample(kind.measure, limitColumn, inMilliseconds(laps[0].wall))
 	}
-	b.sample("create", limitColumn, inMilliseconds(laps[0].wall))
 	return nil
 }
 
@@ -187,114 +196,5 @@ func (b *bench) deliveryLimit(p *pair, from int) error {
 	for i, g := range deliveryGroups() {
 		b.sample(g.measure, limitColumn, inMilliseconds(laps[i+1].wall)/float64(g.count))
 	}
-	return nil
-}
-
-const ringVats, ringHops = 8, 40
-
-// ringScenario measures vats that send to each other: 8 messages go round a
-// ring at the same time, and the results come back.
-func (b *bench) ringScenario() scenario {
-	var p *pair
-	names := xVats("ring", ringVats)
-	before := map[string]int64{} // the transcript's end of each vat, before the peer's last turn
-	return scenario{
-		name: "8 vats", rounds: 5, quick: 2, columns: []string{peerColumn, oursColumn, limitColumn},
-		prepare: func() (err error) {
-			if p, err = b.newPair("ring", vatConfig{vats: bundleOf(names, "contract"), snapshotInterval: never}); err != nil {
-				return err
-			}
-			return p.openAll(50, func(column string) error { _, err := b.goRound(p, column, names); return err })
-		},
-		turn: func(column string) error {
-			if column == limitColumn {
-				return b.ringLimit(p, names, before)
-			}
-			start, err := positions(p.systems[column], names)
-			if err != nil {
-				return err
-			}
-			if column == peerColumn {
-				before = start
-			}
-			took, err := b.goRound(p, column, names)
-			if err != nil {
-				return err
-			}
-			end, err := positions(p.systems[column], names)
-			if err != nil {
-				return err
-			}
-			b.sample("ring", column, float64(sum(end)-sum(start))/took.Seconds())
-			return nil
-		},
-		finish: func() error {
-			if err := p.same("8 vats", names...); err != nil {
-				return err
-			}
-			return p.end()
-		},
-	}
-}
-
-func (b *bench) goRound(p *pair, column string, names []string) (time.Duration, error) {
-	var messages []message
-	for _, name := range names {
-		messages = append(messages, tell(name, "pass", ringHops))
-	}
-	r, err := p.run(column, messages...)
-	return r.Took, err
-}
-
-func positions(s system, names []string) (map[string]int64, error) {
-	all := map[string]int64{}
-	for _, name := range names {
-		at, err := s.progress(name)
-		if err != nil {
-			return nil, err
-		}
-		all[name] = at.Position
-	}
-	return all, nil
-}
-
-func sum(positions map[string]int64) int64 {
-	total := int64(0)
-	for _, n := range positions {
-		total += n
-	}
-	return total
-}
-
-// ringLimit plays each vat's part to an engine of its own, one after the other.
-func (b *bench) ringLimit(p *pair, names []string, from map[string]int64) error {
-	base, err := b.basePath()
-	if err != nil {
-		return err
-	}
-	var took time.Duration
-	count := 0
-	for _, name := range names {
-		items, err := p.peer().transcript(name)
-		if err != nil {
-			return err
-		}
-		s, err := p.fromStart("contract", items[:from[name]])
-		if err != nil {
-			return err
-		}
-		s.mark()
-		if err := s.items(items[from[name]:]); err != nil {
-			return err
-		}
-		s.mark()
-		laps, err := b.play(s, base, "")
-		if err != nil {
-			return err
-		}
-		took += laps[1].wall
-		count += len(items) - int(from[name])
-	}
-	b.sample("ring", limitColumn, float64(count)/took.Seconds())
 	return nil
 }
