@@ -89,7 +89,18 @@ func (o *ours) run(messages []message) (ran, error) {
 			return ran{}, err
 		}
 	}
-	return done, nil
+	return done, o.forget(promises)
+}
+
+// forget lets go of results that were read, as reading them does in the
+// JavaScript system.
+func (o *ours) forget(promises []string) error {
+	for _, promise := range promises {
+		if err := o.kernel.Unpin(context.Background(), promise); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // result gives the JSON of a promise's value, or the promise's state.
