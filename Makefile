@@ -111,11 +111,11 @@ bench-tools:
 	@go build -buildvcs=auto -o build/bench/bench ./bench
 
 .PHONY: bench
-bench: prerequisites engine bundles build peer bench-tools ## measure against the JavaScript system, into bench/RESULTS.md (BENCH_QUICK=1: 3 minutes)
+bench: prerequisites engine native bundles build peer bench-tools ## measure against the JavaScript system, into bench/RESULTS.md (BENCH_QUICK=1: 3 minutes)
 	@build/bench/bench $(BENCH_FLAGS)
 
 .PHONY: scale
-scale: prerequisites engine bundles build peer bench-tools ## measure a store of a million vats, into bench/RESULTS.md too (SCALE_FLAGS='-active 10000')
+scale: prerequisites engine native bundles build peer bench-tools ## measure a store of a million vats, into bench/RESULTS.md too (SCALE_FLAGS='-active 10000')
 	@build/bench/bench -scale $(SCALE_FLAGS)
 
 .PHONY: bench-go

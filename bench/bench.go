@@ -22,7 +22,7 @@ type bench struct {
 	quick   bool
 	work    string // directory of this run, removed at its end
 	log     *os.File
-	image   xsnap.Image
+	images  map[string]xsnap.Image // by column
 	spawner *xsnap.Spawner
 	base    *xsnap.BaseCache
 	results *results
@@ -63,7 +63,7 @@ func (b *bench) equip() (err error) {
 	if b.log, err = os.Create(filepath.Join(b.place.out, "bench.log")); err != nil {
 		return err
 	}
-	if b.image, err = xsnap.LoadImage(b.place.enginePath(), b.place.lockdownPath(), b.place.supervisorPath()); err != nil {
+	if err := b.loadImages(); err != nil {
 		return err
 	}
 	if b.spawner, err = xsnap.NewSpawner(); err != nil {
@@ -71,6 +71,21 @@ func (b *bench) equip() (err error) {
 	}
 	b.base, err = xsnap.NewBaseCache(b.spawner, filepath.Join(b.place.out, "cache"))
 	return err
+}
+
+// loadImages loads the worker images of our columns.
+func (b *bench) loadImages() error {
+	b.images = map[string]xsnap.Image{}
+	for _, column := range systemColumns()[1:] {
+		worker := b.place.workerOf(column)
+		beside := func(name string) string { return filepath.Join(filepath.Dir(worker), name) }
+		image, err := xsnap.LoadImage(worker, beside("lockdown.bundle"), beside("supervisor.bundle"))
+		if err != nil {
+			return err
+		}
+		b.images[column] = image
+	}
+	return nil
 }
 
 func (b *bench) close() error {
@@ -174,9 +189,9 @@ func (b *bench) bare(args ...string) (string, error) {
 	return string(out), nil
 }
 
-// basePath is the file of the image's base snapshot, made if need be.
+// basePath is the file of the stock image's base snapshot, made if need be.
 func (b *bench) basePath() (string, error) {
-	f, err := b.base.Open(b.image)
+	f, err := b.base.Open(b.images[oursColumn])
 	if err != nil {
 		return "", err
 	}

@@ -13,8 +13,19 @@ import (
 // freshScenario measures workers that could take setBundle.
 func (b *bench) freshScenario() scenario {
 	return scenario{
-		name: "fresh worker", rounds: 7, quick: 3, columns: []string{peerColumn, oursColumn, limitColumn},
-		prepare: func() error { _, err := b.basePath(); return err },
+		name: "fresh worker", rounds: 7, quick: 3, columns: everyColumn(),
+		prepare: func() error {
+			for _, image := range b.images {
+				heap, err := b.base.Open(image)
+				if err != nil {
+					return err
+				}
+				if err := heap.Close(); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
 		turn: func(column string) error {
 			switch column {
 			case peerColumn:
@@ -22,10 +33,10 @@ func (b *bench) freshScenario() scenario {
 			case limitColumn:
 				return b.freshLimit()
 			}
-			if err := b.freshCold(); err != nil {
+			if err := b.freshCold(column); err != nil {
 				return err
 			}
-			return b.freshSpare()
+			return b.freshSpare(column)
 		},
 		finish: func() error { return nil },
 	}
@@ -45,20 +56,20 @@ func (b *bench) freshPeer() error {
 }
 
 // startWorker starts a worker on the base snapshot, as createVat does.
-func (b *bench) startWorker() (*xsnap.Worker, error) {
-	heap, err := b.base.Open(b.image)
+func (b *bench) startWorker(column string) (*xsnap.Worker, error) {
+	heap, err := b.base.Open(b.images[column])
 	if err != nil {
 		return nil, err
 	}
 	defer heap.Close()
-	return b.spawner.Start(b.image.Engine, xsnap.StartOptions{
+	return b.spawner.Start(b.images[column].Engine, xsnap.StartOptions{
 		Name: "bench", MeterLimit: xsnap.DefaultMeterLimit, From: heap, CPU: -1, Sandbox: xsnap.SandboxAuto,
 	})
 }
 
-func (b *bench) freshCold() error {
+func (b *bench) freshCold(column string) error {
 	began := time.Now()
-	w, err := b.startWorker()
+	w, err := b.startWorker(column)
 	if err != nil {
 		return err
 	}
@@ -66,13 +77,13 @@ func (b *bench) freshCold() error {
 	if err := w.Ready(); err != nil {
 		return err
 	}
-	b.sample("fresh-cold", oursColumn, inMilliseconds(time.Since(began)))
+	b.sample("fresh-cold", column, inMilliseconds(time.Since(began)))
 	return nil
 }
 
 // freshSpare asks a worker that has come up long ago.
-func (b *bench) freshSpare() error {
-	w, err := b.startWorker()
+func (b *bench) freshSpare(column string) error {
+	w, err := b.startWorker(column)
 	if err != nil {
 		return err
 	}
@@ -84,7 +95,7 @@ func (b *bench) freshSpare() error {
 	if err := w.Ready(); err != nil {
 		return err
 	}
-	b.sample("fresh-spare", oursColumn, inMilliseconds(time.Since(began)))
+	b.sample("fresh-spare", column, inMilliseconds(time.Since(began)))
 	return nil
 }
 
@@ -133,7 +144,7 @@ const roundTrips = 20_000
 // roundTripScenario measures a syscall without what the vat does for it.
 func (b *bench) roundTripScenario() scenario {
 	return scenario{
-		name: "syscall round trip", rounds: 7, quick: 3, columns: []string{peerColumn, oursColumn, limitColumn},
+		name: "syscall round trip", rounds: 7, quick: 3, columns: everyColumn(),
 		prepare: func() error { return nil },
 		turn: func(column string) error {
 			took, err := b.roundTrip(column)
@@ -162,14 +173,14 @@ func (b *bench) roundTrip(column string) (time.Duration, error) {
 		_, err = fmt.Sscan(out, &nanoseconds)
 		return time.Duration(nanoseconds), err
 	}
-	return b.ourRoundTrips()
+	return b.ourRoundTrips(column)
 }
 
 // ourRoundTrips has worker and thread where the supervisor has them: on one CPU.
-func (b *bench) ourRoundTrips() (took time.Duration, err error) {
+func (b *bench) ourRoundTrips(column string) (took time.Duration, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	w, err := b.startWorker()
+	w, err := b.startWorker(column)
 	if err != nil {
 		return 0, err
 	}

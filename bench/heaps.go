@@ -50,7 +50,7 @@ const (
 func (b *bench) pageInScenario() scenario {
 	var p *pair
 	return scenario{
-		name: "page-in", rounds: 5, quick: 2, columns: []string{peerColumn, oursColumn, limitColumn},
+		name: "page-in", rounds: 5, quick: 2, columns: everyColumn(),
 		prepare: func() (err error) {
 			p, err = b.prepareHeaps()
 			return err
@@ -123,7 +123,7 @@ func (b *bench) keepHeaps(p *pair, names []string) error {
 		if err := p.peer().heap(name, b.heapPath(name)); err != nil {
 			return err
 		}
-		at, err := p.systems[oursColumn].progress(name)
+		at, err := p.systems[oursColumn].progress(name) // that of all columns, by same
 		if err != nil {
 			return err
 		}
@@ -249,7 +249,7 @@ func (b *bench) pageInLimit() error {
 func (b *bench) saveScenario() scenario {
 	var p *pair
 	return scenario{
-		name: "snapshot", rounds: 5, quick: 2, columns: []string{peerColumn, oursColumn, limitColumn},
+		name: "snapshot", rounds: 5, quick: 2, columns: everyColumn(),
 		prepare: func() (err error) {
 			p, err = b.prepareSaves()
 			return err

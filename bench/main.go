@@ -21,8 +21,8 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) == 5 && args[0] == firstDelivery {
-		return serveFirst(args[1], args[2], args[3], args[4])
+	if len(args) == 6 && args[0] == firstDelivery {
+		return serveFirst(args[1], args[2], args[3], args[4], args[5])
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	root := flags.String("root", ".", "directory of the repository")

@@ -15,9 +15,13 @@ type need struct {
 	OverPeer  float64 // so many times better than the peer, at least
 	OfLimit   float64 // so many times the limit, at most
 	Below     float64 // in the measure's unit
-	FlatOver  string  // at most twice another measure
+	FlatOver  string  // at most flatWithin more than another measure
 	PeerShare float64 // so much of what the peer takes, at most
 }
+
+// flatWithin is what a wait for the disk may add to a figure that is the same, in
+// the measure's unit.
+const flatWithin = 10
 
 const (
 	milliseconds = "ms"
@@ -87,15 +91,23 @@ type column struct {
 
 // Columns that scenarios know.
 const (
-	peerColumn  = "peer"
-	oursColumn  = "ours"
-	limitColumn = "limit"
+	peerColumn   = "peer"
+	oursColumn   = "ours"
+	nativeColumn = "native"
+	limitColumn  = "limit"
 )
 
 func columns() []column {
 	return []column{
 		{ID: peerColumn, Title: "JavaScript system"},
 		{ID: oursColumn, Title: "vatworkerd"},
+		{ID: nativeColumn, Title: "with the native worker"},
 		{ID: limitColumn, Title: "limit"},
 	}
 }
+
+// systemColumns are those that run a whole system.
+func systemColumns() []string { return []string{peerColumn, oursColumn, nativeColumn} }
+
+// everyColumn gives the columns in the order in which they take turns.
+func everyColumn() []string { return append(systemColumns(), limitColumn) }

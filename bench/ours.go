@@ -63,7 +63,7 @@ func (o *ours) openWith(dir, configPath string, maxOnline int, change func(*conf
 }
 
 func (o *ours) options(dir string, maxOnline int) kernelhost.Options {
-	flags := append([]string{"--engine", o.place.engine, "--max-online", strconv.Itoa(maxOnline)}, o.flags...)
+	flags := append([]string{"--engine", o.place.workerOf(o.label), "--max-online", strconv.Itoa(maxOnline)}, o.flags...)
 	return kernelhost.Options{
 		DBDir: dir, Daemon: []string{o.place.vatworkerd, "serve"}, EngineFlags: flags,
 		VatAdminBundle: o.place.vatAdmin, Stderr: o.stderr, Events: o.events,

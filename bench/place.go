@@ -12,6 +12,7 @@ type place struct {
 	out        string // build/bench: raw numbers, stores, bundles
 	vatworkerd string
 	engine     string // directory of the stock engine and its bundles
+	native     string // directory of the native worker and its bundles
 	peer       string // the JavaScript system
 	vatAdmin   string // bundle
 	bundles    string // of bench/vats
@@ -30,12 +31,13 @@ func findPlace(root string) (place, error) {
 		out:        filepath.Join(build, "bench"),
 		vatworkerd: filepath.Join(root, "bin", "vatworkerd"),
 		engine:     filepath.Join(build, "engine"),
+		native:     filepath.Join(build, "native"),
 		peer:       filepath.Join(build, "peer"),
 		vatAdmin:   filepath.Join(build, "bundles", "vat-admin.json"),
 		bundles:    filepath.Join(build, "bench", "bundles"),
 		bare:       filepath.Join(build, "bench", "bare"),
 	}
-	for _, need := range []string{p.vatworkerd, p.enginePath(), p.peer, p.vatAdmin, p.bundles, p.bare} {
+	for _, need := range []string{p.vatworkerd, p.enginePath(), p.workerOf(nativeColumn), p.peer, p.vatAdmin, p.bundles, p.bare} {
 		if _, err := os.Stat(need); err != nil {
 			return place{}, fmt.Errorf("cannot begin: %w; run: make bench", err)
 		}
@@ -43,9 +45,16 @@ func findPlace(root string) (place, error) {
 	return p, nil
 }
 
-func (p place) enginePath() string     { return filepath.Join(p.engine, "xsnap-worker") }
-func (p place) lockdownPath() string   { return filepath.Join(p.engine, "lockdown.bundle") }
-func (p place) supervisorPath() string { return filepath.Join(p.engine, "supervisor.bundle") }
+// enginePath is the stock worker, which all columns but one run.
+func (p place) enginePath() string { return filepath.Join(p.engine, "xsnap-worker") }
+
+// workerOf is the worker of a column.
+func (p place) workerOf(column string) string {
+	if column == nativeColumn {
+		return filepath.Join(p.native, "xsnap-native-worker")
+	}
+	return p.enginePath()
+}
 
 // peerEngine is the worker that the JavaScript system starts.
 func (p place) peerEngine() string {

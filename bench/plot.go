@@ -54,6 +54,7 @@ func (s *svg) finish(height float64) string {
 <defs>
 <pattern id="dots" width="6" height="6" patternUnits="userSpaceOnUse"><rect width="6" height="6" fill="white"/><circle cx="3" cy="3" r="1.2"/></pattern>
 <pattern id="lines" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="6" height="6" fill="white"/><rect width="2" height="6"/></pattern>
+<pattern id="grid" width="6" height="6" patternUnits="userSpaceOnUse"><rect width="6" height="6" fill="white"/><path d="M0 3h6M3 0v6" stroke="black"/></pattern>
 </defs>
 <rect width="100%%" height="100%%" fill="white"/>
 %s</svg>
@@ -65,9 +66,10 @@ type style struct{ fill, dash, marker string }
 
 func styles() map[string]style {
 	return map[string]style{
-		peerColumn:  {fill: "url(#dots)", dash: "2 3", marker: "square"},
-		oursColumn:  {fill: "#444", dash: "", marker: "circle"},
-		limitColumn: {fill: "url(#lines)", dash: "8 4", marker: "triangle"},
+		peerColumn:   {fill: "url(#dots)", dash: "2 3", marker: "square"},
+		oursColumn:   {fill: "#444", dash: "", marker: "circle"},
+		nativeColumn: {fill: "url(#grid)", dash: "12 3 2 3", marker: "diamond"},
+		limitColumn:  {fill: "url(#lines)", dash: "8 4", marker: "triangle"},
 	}
 }
 
@@ -231,6 +233,8 @@ func (s *svg) mark(marker string, x, y float64) {
 		s.add(`<rect x="%.1f" y="%.1f" width="9" height="9" fill="white" stroke="black"/>`, x-4.5, y-4.5)
 	case "circle":
 		s.add(`<circle cx="%.1f" cy="%.1f" r="5" fill="black"/>`, x, y)
+	case "diamond":
+		s.add(`<path d="M%.1f %.1f l6 6 l-6 6 l-6 -6 z" fill="white" stroke="black"/>`, x, y-6)
 	default:
 		s.add(`<path d="M%.1f %.1f l6 10 h-12 z" fill="white" stroke="black"/>`, x, y-6)
 	}

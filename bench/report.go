@@ -155,7 +155,7 @@ func (n need) judge(r *results, m measure) (text, met string) {
 	}
 	if n.FlatOver != "" {
 		base := r.of(n.FlatOver, oursColumn)
-		demand(len(base) > 0 && median(r.of(m.ID, oursColumn)) <= 2*median(base), "flat (≤ 2 × that of 10³)")
+		demand(len(base) > 0 && median(r.of(m.ID, oursColumn)) <= median(base)+flatWithin, "flat (≤ %d %s over 10³)", flatWithin, m.Unit)
 	}
 	if len(texts) == 0 {
 		return "", ""

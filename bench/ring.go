@@ -11,7 +11,7 @@ func (b *bench) ringScenario() scenario {
 	names := xVats("ring", ringVats)
 	before := map[string]int64{} // the transcript's end of each vat, before the peer's last turn
 	return scenario{
-		name: "8 vats", rounds: 5, quick: 2, columns: []string{peerColumn, oursColumn, limitColumn},
+		name: "8 vats", rounds: 5, quick: 2, columns: everyColumn(),
 		prepare: func() (err error) {
 			if p, err = b.newPair("ring", vatConfig{vats: bundleOf(names, "contract"), snapshotInterval: never}); err != nil {
 				return err

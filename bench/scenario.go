@@ -79,9 +79,6 @@ type pair struct {
 	results map[string][]string // of all messages, by column
 }
 
-// systemColumns are the columns that run a whole system.
-func systemColumns() []string { return []string{peerColumn, oursColumn} }
-
 // newPair writes the config; nothing is open yet.
 func (b *bench) newPair(name string, c vatConfig) (*pair, error) {
 	p := &pair{b: b, dir: filepath.Join(b.work, name), systems: map[string]system{}, results: map[string][]string{}}

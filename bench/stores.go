@@ -10,7 +10,7 @@ import (
 func (b *bench) transcriptScenario() scenario {
 	var p *pair
 	return scenario{
-		name: "transcript", rounds: 1, quick: 1, columns: []string{peerColumn, oursColumn, limitColumn},
+		name: "transcript", rounds: 1, quick: 1, columns: everyColumn(),
 		prepare: func() (err error) {
 			if p, err = b.newPair("transcript", vatConfig{vats: map[string]string{"x-contract": "contract"}, snapshotInterval: never}); err != nil {
 				return err

@@ -13,7 +13,7 @@ func (b *bench) createScenario() scenario {
 	var p *pair
 	round := map[string]int{}
 	return scenario{
-		name: "createVat", rounds: 5, quick: 2, columns: []string{peerColumn, oursColumn, limitColumn},
+		name: "createVat", rounds: 5, quick: 2, columns: everyColumn(),
 		prepare: func() (err error) {
 			vats := map[string]string{"x-contract": "contract", "x-tiny": "tiny"}
 			if p, err = b.newPair("create", vatConfig{vats: vats, snapshotInterval: never}); err != nil {
@@ -118,7 +118,7 @@ func (b *bench) deliveryScenario() scenario {
 	var p *pair
 	var from int64 // where the last round begins in the transcript
 	return scenario{
-		name: "delivery", rounds: 7, quick: 2, columns: []string{peerColumn, oursColumn, limitColumn},
+		name: "delivery", rounds: 7, quick: 2, columns: everyColumn(),
 		prepare: func() (err error) {
 			if p, err = b.newPair("delivery", vatConfig{vats: map[string]string{"x-contract": "contract"}, snapshotInterval: never}); err != nil {
 				return err
