@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"vatworkerd/internal/crashpoint"
 )
@@ -20,6 +21,8 @@ type Options struct {
 	// Warn, if set, is told of errors that cost nothing yet: a checkpoint that
 	// failed leaves the data in the -wal file. It must not call the database.
 	Warn func(error)
+	// LockWait is how long Open waits for another process to release the file.
+	LockWait time.Duration
 	// CheckpointBytes is the size of the -wal file above which a commit moves
 	// it into the database file. 0 means 8 MiB.
 	CheckpointBytes int64
@@ -55,7 +58,7 @@ func Open(path string, opts Options) (*DB, error) {
 	if opts.CheckpointBytes == 0 {
 		opts.CheckpointBytes = defaultCheckpointBytes
 	}
-	lock, err := takeLock(path + ".lock")
+	lock, err := takeLock(path+".lock", opts.LockWait)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open database %s: %w", path, err)
 	}

@@ -8,19 +8,22 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
+const lockPoll = 5 * time.Millisecond
+
 // takeLock takes the exclusive flock on path and writes our PID into the file.
 // The file stays after the release: removing it would let two processes lock
-// two files of the same name.
-func takeLock(path string) (*os.File, error) {
+// two files of the same name. It waits for a holder for at most wait.
+func takeLock(path string, wait time.Duration) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the lock file: %w", err)
 	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	err = flockWithin(f, wait)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		locked := &LockedError{Path: path, PID: lockHolder(f)}
 		return nil, errors.Join(locked, f.Close())
@@ -63,6 +66,16 @@ func Holder(path string) (pid int, err error) {
 		}
 	}
 	return 0, nil
+}
+
+// flockWithin polls: a blocking flock could not be given up.
+func flockWithin(f *os.File, wait time.Duration) error {
+	for deadline := time.Now().Add(wait); ; time.Sleep(lockPoll) {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) || !time.Now().Before(deadline) {
+			return err
+		}
+	}
 }
 
 func lockHolder(f *os.File) int {

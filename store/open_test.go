@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // No table can be forgotten: what sqlite_master holds is either undone or own.
@@ -90,6 +91,28 @@ func TestASecondOpenIsRefused(t *testing.T) {
 		}
 	}
 	openTest(t, path, true)
+}
+
+// A holder that is about to end is waited for: whoever was killed a moment ago
+// may still hold the file.
+func TestOpenWaitsForAHolderThatGoes(t *testing.T) {
+	path := testPath(t)
+	holder, err := takeLock(path+".lock", 0)
+	must(t, err)
+	var locked *LockedError
+	if _, err := Open(path, Options{LockWait: 2 * lockPoll}); !errors.As(err, &locked) {
+		t.Fatalf("got %v", err)
+	}
+	opened := make(chan error, 1)
+	go func() {
+		d, err := Open(path, Options{LockWait: time.Hour})
+		if err == nil {
+			err = d.Close()
+		}
+		opened <- err
+	}()
+	must(t, holder.Close())
+	must(t, <-opened)
 }
 
 func TestFilesThatAreRefusedStayAsTheyAre(t *testing.T) {

@@ -26,6 +26,11 @@ const (
 	baseDir      = "base"
 )
 
+// lockWait is how long a supervisor waits for its database. Its host has taken a
+// lock of its own before, so that who still holds this one is the daemon of a
+// host that was killed, and is about to follow it.
+const lockWait = 10 * time.Second
+
 // Options configure a supervisor. Everything but Image is local: it may differ
 // between supervisors that agree.
 type Options struct {
@@ -149,7 +154,7 @@ func Open(opts Options, host Host, hostHeight int64) (*Supervisor, error) {
 
 func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
 	s.db, err = store.Open(filepath.Join(opts.Dir, DatabaseFile), store.Options{
-		Undo: true, Fault: opts.StoreFault, Warn: func(err error) { s.warn("%v", err) },
+		Undo: true, Fault: opts.StoreFault, LockWait: lockWait, Warn: func(err error) { s.warn("%v", err) },
 	})
 	if err != nil {
 		return err
