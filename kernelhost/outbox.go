@@ -90,32 +90,34 @@ func (k *Kernel) Outputs() ([]Output, error) {
 }
 
 // release gives the outputs of committed blocks to their devices. No block may
-// be open. What a device does not take stays, with all that it emitted after it,
-// for the next time. A crash between the two steps releases the same again.
-func (k *Kernel) release() error {
-	return k.eachSender(func(d Device, deviceID string) error {
-		var last int64
-		refused := k.eachOutput(d, deviceID, func(o Output) error {
-			if err := d.Release(o); err != nil {
-				return &releaseError{output: o, err: err}
-			}
-			crashpoint.Here(crashpoint.HostReleased)
-			last = o.ID
-			return nil
-		})
-		var kept *releaseError
-		if errors.As(refused, &kept) {
-			k.log.Warn("a device does not take its output; it is kept", "device", d.Name, "output", kept.output.ID, "error", kept.err)
-		} else if refused != nil {
-			return refused
+// be open.
+func (k *Kernel) release() error { return k.eachSender(k.releaseFrom) }
+
+// releaseFrom gives a device its outputs. What the device does not take stays,
+// with all that it emitted after it, for the next time. A crash between the two
+// steps releases the same again.
+func (k *Kernel) releaseFrom(d Device, deviceID string) error {
+	var last int64
+	err := k.eachOutput(d, deviceID, func(o Output) error {
+		if err := d.Release(o); err != nil {
+			return &releaseError{output: o, err: err}
 		}
-		if last == 0 {
-			return nil
-		}
-		err := k.db.ForgetOutputs(deviceID, last)
-		crashpoint.Here(crashpoint.HostForgotten)
-		return err
+		last = o.ID
+		return nil
 	})
+	var kept *releaseError
+	if errors.As(err, &kept) {
+		k.log.Warn("a device does not take its output; it is kept", "device", d.Name, "output", kept.output.ID, "error", kept.err)
+	} else if err != nil {
+		return err
+	}
+	if last == 0 {
+		return nil
+	}
+	crashpoint.Here(crashpoint.HostReleased)
+	err = k.db.ForgetOutputs(deviceID, last)
+	crashpoint.Here(crashpoint.HostForgotten)
+	return err
 }
 
 // releaseError says that a device did not take an output.

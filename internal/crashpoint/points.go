@@ -242,8 +242,8 @@ func All() []Point {
 		{HostPrepared, "kernelhost.Kernel.commit", "the daemon has prepared the block, the host has not decided"},
 		{HostCommitted, "kernelhost.Kernel.commit", "the host has committed the block, the daemon does not know"},
 		{HostFinished, "kernelhost.Kernel.commit", "the block is committed on both sides, the caller does not know"},
-		{HostReleased, "kernelhost.Kernel.release", "an output has left, the outbox still has it"},
-		{HostForgotten, "kernelhost.Kernel.release", "outputs that have left are gone from the outbox"},
+		{HostReleased, "kernelhost.Kernel.releaseFrom", "outputs have left, the outbox still has them"},
+		{HostForgotten, "kernelhost.Kernel.releaseFrom", "outputs that have left are gone from the outbox"},
 		{HostRollback, "kernelhost.Kernel.rollback", "the host has dropped its block, the daemon has not"},
 		{HostClosing, "kernelhost.Kernel.Close", "the daemon has ended, the host's database is open"},
 	}

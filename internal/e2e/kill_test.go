@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -50,9 +51,9 @@ func config(t *testing.T) string {
 // many commits to be killed between and in.
 func start(t *testing.T, bin, config, db string, maxOnline int) (*exec.Cmd, *strings.Builder) {
 	t.Helper()
-	paths := testrig.Engine(t)
+	engine := ownEngine(t, filepath.Dir(db))
 	cmd := exec.Command(bin, "run", config, "--db", db, "--json", "--block-cranks", "7",
-		"--max-online", strconv.Itoa(maxOnline), "--engine", filepath.Dir(paths.Engine), "--cache", filepath.Join(testrig.BuildDir(t), "base"))
+		"--max-online", strconv.Itoa(maxOnline), "--engine", engine, "--cache", filepath.Join(testrig.BuildDir(t), "base"))
 	out := &strings.Builder{}
 	cmd.Stdout = out
 	if err := cmd.Start(); err != nil {
@@ -70,9 +71,10 @@ func activityHash(t *testing.T, document string) string {
 	return doc.ActivityHash
 }
 
-// TestKilledAnywhereEndsTheSame kills the host, the daemon or a worker with
-// SIGKILL at random instants, again and again, and lets the next run go on. It
-// must end where an undisturbed run ends, and leave no process.
+// TestKilledAnywhereEndsTheSame kills the host, the daemon, a worker or all of
+// them with SIGKILL at random instants, again and again, and lets the next run go
+// on. No kill may leave a process, databases out of step, or half a block; the
+// last run must end where an undisturbed one ends and leave no orphan.
 func TestKilledAnywhereEndsTheSame(t *testing.T) {
 	bin, config := program(t), config(t)
 	cmd, out := start(t, bin, config, filepath.Join(t.TempDir(), "db"), 50)
@@ -93,13 +95,15 @@ func TestKilledAnywhereEndsTheSame(t *testing.T) {
 			killed := make(chan int, 1)
 			stop := make(chan struct{})
 			if attempt < 8 {
-				go killSoon(cmd.Process.Pid, dice.Intn(3), time.Duration(dice.Int63n(int64(took))), stop, killed)
+				go killSoon(cmd.Process.Pid, dice.Intn(4), time.Duration(dice.Int63n(int64(took))), stop, killed)
 			} else {
 				killed <- 0
 			}
 			err := cmd.Wait()
 			close(stop)
 			kills += <-killed
+			wantNoProcess(t, filepath.Dir(db))
+			standing(t, db)
 			if err == nil {
 				if got := activityHash(t, out.String()); got != want {
 					t.Errorf("round %d ends in %s, undisturbed runs in %s", round, got, want)
@@ -110,14 +114,14 @@ func TestKilledAnywhereEndsTheSame(t *testing.T) {
 				t.Fatalf("an undisturbed run fails: %v", err)
 			}
 		}
-		wantNoProcess(t, db)
+		wantNoOrphans(t, db, "engine.json")
 	}
 	t.Logf("%d kills", kills)
 }
 
-// killSoon kills after a delay: the host itself (0), its daemon (1) or one of
-// the daemon's workers (2). The delay only spreads the kills over the run; no
-// outcome depends on it.
+// killSoon kills after a delay: the host itself (0), its daemon (1), one of the
+// daemon's workers (2) or all three (3). The delay only spreads the kills over
+// the run; no outcome depends on it.
 func killSoon(host, which int, delay time.Duration, stop chan struct{}, killed chan<- int) {
 	select {
 	case <-stop:
@@ -125,19 +129,25 @@ func killSoon(host, which int, delay time.Duration, stop chan struct{}, killed c
 		return
 	case <-time.After(delay):
 	}
-	pid := host
-	for range which {
-		children := childrenOf(pid)
+	line := []int{host}
+	for range 2 {
+		children := childrenOf(line[len(line)-1])
 		if len(children) == 0 {
 			break
 		}
-		pid = children[len(children)-1]
+		line = append(line, children[len(children)-1])
 	}
-	if syscall.Kill(pid, syscall.SIGKILL) != nil {
-		killed <- 0
-		return
+	victims := line
+	if which < 3 {
+		victims = line[min(which, len(line)-1):][:1]
 	}
-	killed <- 1
+	n := 0
+	for _, pid := range slices.Backward(victims) {
+		if syscall.Kill(pid, syscall.SIGKILL) == nil {
+			n++
+		}
+	}
+	killed <- n
 }
 
 func childrenOf(pid int) []int {
