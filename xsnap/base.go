@@ -36,12 +36,17 @@ type BaseCache struct {
 	verified map[string]fileStamp
 }
 
-// NewBaseCache uses dir, which is created if need be.
+// NewBaseCache uses dir, which is created if need be. What a process that was
+// killed has left there half written is removed.
 func NewBaseCache(spawner *Spawner, dir string) (*BaseCache, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot open base snapshot cache: %w", err)
 	}
-	return &BaseCache{spawner: spawner, dir: dir, verified: map[string]fileStamp{}}, nil
+	c := &BaseCache{spawner: spawner, dir: dir, verified: map[string]fileStamp{}}
+	if err := c.sweepTemps(); err != nil {
+		return nil, fmt.Errorf("cannot tidy the base snapshot cache: %w", err)
+	}
+	return c, nil
 }
 
 // Open returns the image's base snapshot as a file for StartOptions.From, with
@@ -123,7 +128,7 @@ func (c *BaseCache) check(f *os.File) (bool, error) {
 // build writes the file beside, syncs and renames it: a name never shows half
 // a snapshot.
 func (c *BaseCache) build(image Image) (f *os.File, err error) {
-	tmp, err := os.CreateTemp(c.dir, "tmp-base-*")
+	tmp, err := c.createTemp()
 	if err != nil {
 		return nil, err
 	}

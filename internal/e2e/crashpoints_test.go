@@ -128,6 +128,9 @@ func (r *crashRig) crash(t *testing.T, a attempt) {
 		}
 	}
 	wantNoOrphans(t, w.db)
+	if half, err := filepath.Glob(filepath.Join(w.cache, "tmp-*")); w.cache != "" && len(half) > 0 {
+		t.Errorf("half a base snapshot is left: %q, %v", half, err)
+	}
 }
 
 // told is what the world outside knows by now.

@@ -97,7 +97,8 @@ func wantNoOrphans(t *testing.T, db string, more ...string) {
 		t.Fatalf("%s holds nothing", db)
 	}
 	defer daemon.Close()
-	used, err := snapshots.Referenced(daemon)
+	const earlier = 1 // the default of --keep-snapshots
+	kept, err := snapshots.KeptHashes(daemon, earlier)
 	must(t, err)
 	must(t, filepath.WalkDir(db, func(path string, entry os.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -105,8 +106,8 @@ func wantNoOrphans(t *testing.T, db string, more ...string) {
 		}
 		name := entry.Name()
 		hash, isSnapshot := strings.CutSuffix(name, ".zst")
-		own := append(more, "host.sqlite", "host.sqlite.lock", "vats.sqlite", "vats.sqlite.lock")
-		if !slices.Contains(own, name) && !(isSnapshot && used[hash]) {
+		own := append(more, "host.sqlite", "host.sqlite.lock", "vats.sqlite", "vats.sqlite.lock", "snapshots.lock")
+		if !slices.Contains(own, name) && !(isSnapshot && kept[hash]) {
 			return fmt.Errorf("%s is an orphan", path)
 		}
 		return nil
