@@ -79,6 +79,10 @@ test: prerequisites engine engine-debug native bundles build ## run all tests on
 	@go test -race -timeout $(TEST_TIMEOUT) $(PKG)
 	@go test -race -tags crashpoints ./internal/crashpoint
 
+.PHONY: crash
+crash: prerequisites engine bundles ## kill everyone at every crash point, the whole matrix (half an hour or more)
+	@VATWORKERD_CRASH_MATRIX=1 go test -timeout 4h -count 1 -run TestCrashAtEveryPoint ./internal/e2e
+
 # Of cmd only what works on swing-stores; elsewhere these tests skip when build/peer is missing.
 .PHONY: test-peer
 test-peer: prerequisites engine bundles peer ## run the tests on swing-stores that the JavaScript system writes

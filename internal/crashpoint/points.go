@@ -170,7 +170,7 @@ func All() []Point {
 		{SnapshotRecorded, "snapshots.Record", "the row is written within the crank"},
 		{SnapshotRemove, "snapshots.Dir.Remove", "a file that went out of use is about to go"},
 		{SnapshotRemoved, "snapshots.Dir.Remove", "a file that went out of use is gone"},
-		{SnapshotSwept, "snapshots.Dir.Sweep", "one orphan of several may be gone"},
+		{SnapshotSwept, "snapshots.Dir.sweep", "one orphan of several may be gone"},
 
 		{WorkerForked, "xsnap.Spawner.start", "a worker process runs, nothing was said to it"},
 		{WorkerReady, "xsnap.Worker.Ready", "a worker has loaded its heap"},
