@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"vatworkerd/dbdir"
+	"vatworkerd/kernelhost"
 	"vatworkerd/snapshots"
 	"vatworkerd/store"
 	"vatworkerd/supervisor"
@@ -25,55 +27,29 @@ type stand struct {
 func (s stand) hashes() string { return s.host + " " + s.daemon }
 
 // standing reads both databases, which nobody has open, and checks everything in
-// them: that they are in step, and that what they hold is whole.
+// them: that they are in step, and that what they hold is whole. Before the first
+// block they may be half made.
 func standing(t *testing.T, db string) stand {
 	t.Helper()
-	var at stand
-	host := view(t, filepath.Join(db, "host.sqlite"))
+	host := view(t, filepath.Join(db, kernelhost.DatabaseFile))
 	if host == nil {
+		return stand{}
+	}
+	at := stand{height: host.Height(), host: host.ActivityHash()}
+	must(t, host.Close())
+	if at.height == 0 {
 		return at
 	}
-	defer host.Close()
-	at.height, at.host = host.Height(), host.ActivityHash()
-	daemon := view(t, filepath.Join(db, "vats.sqlite"))
-	if daemon == nil {
-		if at.height != 0 {
-			t.Errorf("%s: the host is at height %d, the daemon has nothing", db, at.height)
-		}
-		return at
-	}
-	defer daemon.Close()
-	audit := store.NewAudit(context.Background(), nil)
-	if at.height > 0 { // before, the databases may be half made
-		must(t, store.CheckFile(audit, host, "host.sqlite", false))
-		must(t, store.CheckFile(audit, daemon, "vats.sqlite", true))
-	}
-	inStep(t, db, at.height, daemon)
-	at.daemon = daemon.ActivityHash()
-	must(t, supervisor.Audit(audit, daemon))
-	dir, err := snapshots.OpenDir(filepath.Join(db, "snapshots"))
+	v, err := dbdir.Verify(context.Background(), db, nil)
 	must(t, err)
-	must(t, supervisor.AuditFiles(audit, daemon, dir))
-	if err := audit.Err(); err != nil {
-		t.Errorf("%s: %v", db, err)
+	for _, p := range v.Problems {
+		t.Errorf("%s: %s %s", db, p.Kind, p)
 	}
+	if v.Height != at.height {
+		t.Errorf("%s is at height %d, its host at %d", db, v.Height, at.height)
+	}
+	at.daemon = v.ActivityHash
 	return at
-}
-
-// inStep makes the daemon's view that of the host's height, or says that it
-// cannot be.
-func inStep(t *testing.T, db string, height int64, daemon *store.View) {
-	t.Helper()
-	prepared, ok := daemon.Prepared()
-	switch {
-	case !ok && daemon.Height() == height:
-	case ok && prepared == height:
-		// the next start finishes it
-	case ok && prepared == height+1:
-		must(t, daemon.Rewind())
-	default:
-		t.Errorf("%s: the host is at height %d, the daemon at %d with %d prepared (%v)", db, height, daemon.Height(), prepared, ok)
-	}
 }
 
 // view opens a database as it lies there; nil if it holds nothing yet.
@@ -92,7 +68,7 @@ func view(t *testing.T, path string) *store.View {
 // there after a clean end, or one of more.
 func wantNoOrphans(t *testing.T, db string, more ...string) {
 	t.Helper()
-	daemon := view(t, filepath.Join(db, "vats.sqlite"))
+	daemon := view(t, filepath.Join(db, supervisor.DatabaseFile))
 	if daemon == nil {
 		t.Fatalf("%s holds nothing", db)
 	}
@@ -100,14 +76,13 @@ func wantNoOrphans(t *testing.T, db string, more ...string) {
 	const earlier = 1 // the default of --keep-snapshots
 	kept, err := snapshots.KeptHashes(daemon, earlier)
 	must(t, err)
+	own := append(more, kernelhost.DatabaseFile, kernelhost.DatabaseFile+".lock", supervisor.DatabaseFile, supervisor.DatabaseFile+".lock", "snapshots.lock")
 	must(t, filepath.WalkDir(db, func(path string, entry os.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		name := entry.Name()
-		hash, isSnapshot := strings.CutSuffix(name, ".zst")
-		own := append(more, "host.sqlite", "host.sqlite.lock", "vats.sqlite", "vats.sqlite.lock", "snapshots.lock")
-		if !slices.Contains(own, name) && !(isSnapshot && kept[hash]) {
+		hash, isSnapshot := strings.CutSuffix(entry.Name(), ".zst")
+		if !slices.Contains(own, entry.Name()) && !(isSnapshot && kept[hash]) {
 			return fmt.Errorf("%s is an orphan", path)
 		}
 		return nil
