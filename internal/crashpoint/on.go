@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"vatworkerd/internal/procs"
 )
 
 // What a process of a tagged build is told by its environment.
@@ -126,32 +128,12 @@ func (p *plan) pass(name Name) {
 
 // find gives the process that is meant, 0 if there is none.
 func find(who string) int {
-	switch who {
-	case whoParent:
+	if who == whoParent {
 		return os.Getppid()
-	case whoChild:
-		return youngestOf(os.Getpid())
 	}
-	child := youngestOf(os.Getpid())
-	if child == 0 {
-		return 0
+	child, ok := procs.Youngest(os.Getpid())
+	if ok && who == whoGrandchild {
+		child, _ = procs.Youngest(child)
 	}
-	return youngestOf(child)
-}
-
-func youngestOf(pid int) int {
-	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-	if err != nil {
-		return 0
-	}
-	youngest := 0
-	for _, task := range tasks {
-		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, task.Name()))
-		for _, word := range strings.Fields(string(text)) {
-			if child, err := strconv.Atoi(word); err == nil {
-				youngest = max(youngest, child)
-			}
-		}
-	}
-	return youngest
+	return child
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"vatworkerd/internal/procs"
 	"vatworkerd/internal/testrig"
 )
 
@@ -131,11 +132,11 @@ func killSoon(host, which int, delay time.Duration, stop chan struct{}, killed c
 	}
 	line := []int{host}
 	for range 2 {
-		children := childrenOf(line[len(line)-1])
-		if len(children) == 0 {
+		child, ok := procs.Youngest(line[len(line)-1])
+		if !ok {
 			break
 		}
-		line = append(line, children[len(children)-1])
+		line = append(line, child)
 	}
 	victims := line
 	if which < 3 {
@@ -150,26 +151,12 @@ func killSoon(host, which int, delay time.Duration, stop chan struct{}, killed c
 	killed <- n
 }
 
-func childrenOf(pid int) []int {
-	var children []int
-	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	for _, task := range tasks {
-		text, _ := os.ReadFile(task)
-		for _, word := range strings.Fields(string(text)) {
-			if child, err := strconv.Atoi(word); err == nil {
-				children = append(children, child)
-			}
-		}
-	}
-	return children
-}
-
 // wantNoProcess waits until no process names the database any more: those of a
 // killed host die by their parent-death signal, which takes a moment.
 func wantNoProcess(t *testing.T, db string) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; {
-		left := processesOf(db)
+		left := procs.Mentioning(db)
 		if len(left) == 0 {
 			return
 		}
@@ -178,16 +165,4 @@ func wantNoProcess(t *testing.T, db string) {
 		}
 		time.Sleep(10 * time.Millisecond) // a poll of the process table, which tells nobody of a change
 	}
-}
-
-func processesOf(db string) []string {
-	var found []string
-	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err == nil && strings.Contains(string(text), db) {
-			found = append(found, strings.ReplaceAll(string(text), "\x00", " "))
-		}
-	}
-	return found
 }
