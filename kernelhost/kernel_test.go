@@ -160,3 +160,33 @@ func TestDeterminism(t *testing.T) {
 		}
 	}
 }
+
+// TestRoot: a vat's root object can be told to another vat while the vat lives.
+func TestRoot(t *testing.T) {
+	r := newRealRig(t)
+	r.init(`{"vats": {"a": {"bundleSpec": "BUNDLES/echo.json"}, "b": {"bundleSpec": "BUNDLES/counter.json"}}}`)
+	root, err := r.k.Root(r.ctx, "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.call("a", "ask", capdata.Ref{Kref: root}, "increment")
+	if err != nil || got != 1.0 {
+		t.Errorf("got %v, %v", got, err)
+	}
+	again, err := r.k.Root(r.ctx, "v2")
+	if err != nil || again != root {
+		t.Errorf("the root is %s, then %s (%v)", root, again, err)
+	}
+	r.audit()
+	if _, err := r.k.Terminate(r.ctx, "b", "by the test"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.k.Root(r.ctx, "b"); err == nil || !strings.Contains(err.Error(), "terminated") {
+		t.Errorf("the root of a terminated vat: %v", err)
+	}
+	var unknown *UnknownVatError
+	if _, err := r.k.Root(r.ctx, "c"); !errors.As(err, &unknown) {
+		t.Errorf("the root of no vat: %v", err)
+	}
+	r.audit()
+}

@@ -53,6 +53,14 @@ func (c *crank) queueFromOutside(vatID string, methargs capdata.CapData) (string
 		reason := capdata.MakeError(vatTerminated)
 		return kpid, c.resolve("", []resolution{{kpid: kpid, rejected: true, data: reason}})
 	}
+	if _, err := c.rootForOutside(vatID); err != nil {
+		return "", err
+	}
+	return c.queueToRoot(vatID, methargs, "")
+}
+
+// rootForOutside gives the root object of a vat that lives, and pins it.
+func (c *crank) rootForOutside(vatID string) (string, error) {
 	if c.has(rootRetiredKey(vatID)) {
 		return "", pipeproto.Errorf(pipeproto.CodeRefused, "the root object of %s is gone: nobody held it, and the vat has forgotten it; upgrade the vat", vatID)
 	}
@@ -60,10 +68,30 @@ func (c *crank) queueFromOutside(vatID string, methargs capdata.CapData) (string
 	if err != nil {
 		return "", err
 	}
-	if err := c.pin(root); err != nil {
+	return root, c.pin(root)
+}
+
+// Root gives the kref of a vat's root object, to be an argument of a message to
+// another vat: capdata.Ref{Kref: kref}. Errors: *UnknownVatError;
+// *pipeproto.Error of pipeproto.CodeRefused where the vat or its root is gone.
+// The change is part of the open block.
+func (k *Kernel) Root(ctx context.Context, vat string) (kref string, err error) {
+	defer k.leave()
+	if err := k.enter(); err != nil {
 		return "", err
 	}
-	return c.queueToRoot(vatID, methargs, "")
+	vatID, err := k.vatID(vat)
+	if err != nil {
+		return "", err
+	}
+	err = k.change(ctx, func(c *crank) error {
+		if c.terminated(vatID) {
+			return pipeproto.Errorf(pipeproto.CodeRefused, "the root object of %s is gone: the vat is terminated", vatID)
+		}
+		kref, err = c.rootForOutside(vatID)
+		return err
+	})
+	return kref, err
 }
 
 // queueToRoot queues a message to a vat's root object and gives the promise for
