@@ -82,8 +82,11 @@ func measureAll(p place, o output, quick bool, only string, rounds int, profileD
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
 	runErr := b.runAll(chosen(b.scenarios(), only), rounds)
-	if before, err := loadResults(o.raw); err == nil && (only != "" || runErr != nil) {
-		b.results.merge(before)
+	if before, err := loadResults(o.raw); err == nil {
+		if only != "" || runErr != nil {
+			b.results.merge(before)
+		}
+		b.results.keepScales(before)
 	}
 	if runErr != nil {
 		return errors.Join(fmt.Errorf("%w (what the processes printed is in %s)", runErr, b.log.Name()), b.results.save(o.raw))

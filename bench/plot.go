@@ -62,13 +62,16 @@ func (s *svg) finish(height float64) string {
 }
 
 // style is how a column looks.
-type style struct{ fill, dash, marker string }
+type style struct {
+	fill, dash, marker string
+	below              bool // its values stand below the line
+}
 
 func styles() map[string]style {
 	return map[string]style{
 		peerColumn:   {fill: "url(#dots)", dash: "2 3", marker: "square"},
 		oursColumn:   {fill: "#444", dash: "", marker: "circle"},
-		nativeColumn: {fill: "url(#grid)", dash: "12 3 2 3", marker: "diamond"},
+		nativeColumn: {fill: "url(#grid)", dash: "12 3 2 3", marker: "diamond", below: true},
 		limitColumn:  {fill: "url(#lines)", dash: "8 4", marker: "triangle"},
 	}
 }
@@ -218,7 +221,11 @@ func (s *svg) line(r *results, c column, points []point, x, y func(float64) floa
 		lastX, lastY = x(p.x), y(median(values))
 		path = append(path, fmt.Sprintf("%.1f %.1f", lastX, lastY))
 		s.mark(look.marker, lastX, lastY)
-		s.text(lastX, lastY-9, "middle", figure(median(values)))
+		label := lastY - 9
+		if look.below {
+			label = lastY + 19
+		}
+		s.text(lastX, label, "middle", figure(median(values)))
 	}
 	if len(path) == 0 {
 		return

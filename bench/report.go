@@ -22,8 +22,8 @@ func writeReport(r *results, table string) error {
 	if err := writePlots(&text, r, dir); err != nil {
 		return err
 	}
-	if r.Scale != nil {
-		writeScale(&text, r.Scale)
+	for _, s := range r.Scales {
+		writeScale(&text, s)
 	}
 	writeHow(&text, r)
 	return os.WriteFile(table, []byte(text.String()), 0o644)

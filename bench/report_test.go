@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -30,7 +31,7 @@ func TestReport(t *testing.T) {
 		case "how":
 			writeHow(&text, &r)
 		case "scale":
-			writeScale(&text, r.Scale)
+			writeScale(&text, r.Scales[0])
 		case "report":
 			return reportFiles(t, &r)
 		default:
@@ -133,5 +134,18 @@ func TestMergeKeepsWhatWasNotMeasured(t *testing.T) {
 	}
 	if got := now.of("block", oursColumn); len(got) != 1 || now.Notes["block"] != "kept" || now.Notes["create"] != "now" {
 		t.Errorf("block is %v, notes are %v", got, now.Notes)
+	}
+}
+
+func TestScalesAreKeptBySize(t *testing.T) {
+	of := func(vats int, day string) scale { return scale{Form: scaleForm{Vats: vats}, Day: day} }
+	now := &results{Scales: []scale{of(1000, "now")}}
+	now.keepScales(&results{Scales: []scale{of(10, "before"), of(1000, "before"), of(5000, "before")}})
+	var got []string
+	for _, s := range now.Scales {
+		got = append(got, strconv.Itoa(s.Form.Vats)+" "+s.Day)
+	}
+	if want := "10 before,1000 now,5000 before"; strings.Join(got, ",") != want {
+		t.Errorf("%q; want %q", got, want)
 	}
 }

@@ -19,8 +19,8 @@ type results struct {
 	Quick   bool      `json:"quick"`
 	Machine machine   `json:"machine"`
 	Samples []sample  `json:"samples"`
-	Same    []string  `json:"same"` // what was compared between the systems and found equal
-	Scale   *scale    `json:"scale,omitempty"`
+	Same    []string  `json:"same"`             // what was compared between the systems and found equal
+	Scales  []scale   `json:"scales,omitempty"` // by number of vats
 	// Notes are further facts about a measure, by its ID.
 	Notes map[string]string `json:"notes,omitempty"`
 }
@@ -72,9 +72,7 @@ func (r *results) merge(other *results) {
 			r.Samples = append(r.Samples, s)
 		}
 	}
-	if r.Scale == nil {
-		r.Scale = other.Scale
-	}
+	r.keepScales(other)
 	for id, text := range other.Notes {
 		if !have[id] {
 			r.note(id, text)
@@ -85,6 +83,17 @@ func (r *results) merge(other *results) {
 			r.Same = append(r.Same, line)
 		}
 	}
+}
+
+// keepScales takes over stores of other sizes than this run has made.
+func (r *results) keepScales(other *results) {
+	for _, s := range other.Scales {
+		same := func(mine scale) bool { return mine.Form.Vats == s.Form.Vats }
+		if !slices.ContainsFunc(r.Scales, same) {
+			r.Scales = append(r.Scales, s)
+		}
+	}
+	slices.SortFunc(r.Scales, func(a, b scale) int { return a.Form.Vats - b.Form.Vats })
 }
 
 func (r *results) save(path string) error {

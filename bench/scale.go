@@ -27,8 +27,10 @@ type scaleForm struct {
 
 // scale is what a store of many vats cost.
 type scale struct {
-	Form scaleForm `json:"form"`
-	Load float64   `json:"load"` // load average before
+	Form   scaleForm `json:"form"`
+	Day    string    `json:"day"`
+	Commit string    `json:"commit"`
+	Load   float64   `json:"load"` // load average before
 
 	RegisterSeconds float64 `json:"registerSeconds"`
 	LogPeakBytes    int64   `json:"logPeakBytes"` // the largest write-ahead log
@@ -78,7 +80,7 @@ func (b *bench) runScale(form scaleForm, say func(string)) (scale, error) {
 		return scale{}, err
 	}
 	r := &scaleRun{
-		scale: scale{Form: form, Load: loadAverage()}, o: b.system(oursColumn).(*ours),
+		scale: scale{Form: form, Day: b.results.Began.Format(time.DateOnly), Commit: b.results.Machine.Commit, Load: loadAverage()}, o: b.system(oursColumn).(*ours),
 		dir: filepath.Join(b.work, "scale"), config: config, say: say, sent: map[string]int{},
 	}
 	r.o.events.Vat = r.event

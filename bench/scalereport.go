@@ -15,7 +15,7 @@ func (b *bench) scaleScenario() scenario {
 		prepare: func() error { return nil },
 		turn: func(string) error {
 			r, err := b.runScale(b.smallScale(), func(string) {})
-			b.results.Scale = &r
+			b.results.Scales = append(b.results.Scales, r)
 			return err
 		},
 		finish: func() error { return nil },
@@ -46,11 +46,13 @@ func measureScale(p place, o output, form scaleForm, profileDir string) (err err
 	if err := os.MkdirAll(filepath.Dir(o.raw), 0o700); err != nil {
 		return err
 	}
-	all := b.results
-	if before, err := loadResults(o.raw); err == nil {
-		all = before
+	b.results.Scales = []scale{r}
+	all, err := loadResults(o.raw)
+	if err != nil {
+		return o.write(b.results)
 	}
-	all.Scale = &r
+	b.results.keepScales(all)
+	all.Scales = b.results.Scales
 	return o.write(all)
 }
 
@@ -68,12 +70,12 @@ func sayStep() func(string) {
 	}
 }
 
-func writeScale(text *strings.Builder, s *scale) {
+func writeScale(text *strings.Builder, s scale) {
 	f := s.Form
 	count := func(n int) string { return figure(float64(n)) }
-	fmt.Fprintf(text, "## Scale\n\n%s registered vats, %s of them sent %s messages (Zipf, exponent %g), in blocks of %d, by a pool of %d workers; "+
-		"the smallest vat there can be, first snapshot after 3 entries, the others after 200. Load average before: %.1f.\n\n",
-		count(f.Vats), count(s.Started), count(f.Messages), f.Skew, scaleBlock, f.Pool, s.Load)
+	fmt.Fprintf(text, "## A store of %s vats\n\n%s registered vats, %s of them sent %s messages (Zipf, exponent %g), in blocks of %d, by a pool of %d workers; "+
+		"the smallest vat there can be, first snapshot after 3 entries, the others after 200. %s, commit %s, load average before: %.1f.\n\n",
+		count(f.Vats), count(f.Vats), count(s.Started), count(f.Messages), f.Skew, scaleBlock, f.Pool, s.Day, s.Commit, s.Load)
 	text.WriteString("| | |\n|---|--:|\n")
 	row := func(what, format string, args ...any) {
 		fmt.Fprintf(text, "| %s | %s |\n", what, fmt.Sprintf(format, args...))

@@ -127,7 +127,7 @@ func (p *pair) same(what string, vats ...string) error {
 	if bad := slices.IndexFunc(want, func(r string) bool { return r == "rejected" || r == "unresolved" }); bad >= 0 {
 		return fmt.Errorf("%s: the result of message %d of the JavaScript system is %s", what, bad, want[bad])
 	}
-	position := int64(0)
+	entries := int64(0)
 	for _, column := range systemColumns()[1:] {
 		if !slices.Equal(p.results[column], want) {
 			return fmt.Errorf("%s: not the same work: results %.200q of %s, %.200q of the JavaScript system", what, p.results[column], column, want)
@@ -144,10 +144,12 @@ func (p *pair) same(what string, vats ...string) error {
 			if got != theirs {
 				return fmt.Errorf("%s: not the same work: vat %s is at %+v in %s, at %+v in the JavaScript system", what, vat, got, column, theirs)
 			}
-			position += got.Position
+			if column == oursColumn {
+				entries += got.Position
+			}
 		}
 	}
-	line := fmt.Sprintf("%s: %d results; %d transcript entries of %d vats (deliveries, syscalls, computrons, snapshot hashes)", what, len(want), position, len(vats))
+	line := fmt.Sprintf("%s: %d results; %d transcript entries of %d vats (deliveries, syscalls, computrons, snapshot hashes)", what, len(want), entries, len(vats))
 	p.b.results.Same = append(p.b.results.Same, line)
 	return nil
 }
