@@ -13,12 +13,6 @@ import (
 	"vatworkerd/internal/crashpoint"
 )
 
-const (
-	fileSuffix = ".zst"
-	tempPrefix = "tmp-"
-	hashDigits = 64 // sha256 in hex
-)
-
 // Dir is a directory of snapshot files. Its methods may be called from any
 // goroutine; its Writers and Readers belong to one goroutine each. One process
 // at a time may use a directory.
@@ -30,6 +24,7 @@ type Dir struct {
 	writing map[string]bool // temporary files of open Writers
 
 	coders coders
+	bases  bases
 }
 
 // Info describes a stored snapshot.
@@ -57,13 +52,10 @@ func OpenDirFS(path string, fs FS) (*Dir, error) {
 	return d, nil
 }
 
-// Path is where the file of a snapshot is, or would be.
-func (d *Dir) Path(hash string) string { return filepath.Join(d.path, hash+fileSuffix) }
-
 // StoredSize gives the size of a snapshot's file in bytes, and does not look
 // inside. Errors: *MissingError, *IOError.
 func (d *Dir) StoredSize(hash string) (int64, error) {
-	file, size, err := d.openFile(hash)
+	file, _, size, err := d.openFile(hash)
 	if err != nil {
 		return 0, err
 	}
@@ -95,7 +87,7 @@ func (d *Dir) Remove(hash string) error {
 	defer d.names.Unlock()
 	return d.whileFree(func() error {
 		crashpoint.Here(crashpoint.SnapshotRemove)
-		err := d.remove(d.Path(hash))
+		err := errors.Join(d.remove(d.plainPath(hash)), d.remove(d.deltaPath(hash)))
 		crashpoint.Here(crashpoint.SnapshotRemoved)
 		return err
 	})
@@ -108,10 +100,10 @@ func (d *Dir) remove(path string) error {
 	return nil
 }
 
-// Sweep removes the snapshots that keep does not want and the temporary files
-// that a crash left, and returns the names it removed, in order. Files of other
-// names are not touched. It goes on after an error and returns the first; ErrHeld
-// if somebody holds the files.
+// Sweep removes the snapshots that keep does not want, the bases that none of the
+// others needs and the temporary files that a crash left, and returns the names
+// it removed, in order. Files of other names are not touched. It goes on after
+// an error and returns the first; ErrHeld if somebody holds the files.
 //
 // A file is written before the row that names it, and a block that is undone
 // brings back older rows: sweep only while no snapshot is between Writer.Commit
@@ -155,7 +147,8 @@ func (d *Dir) orphans(keep func(hash string) bool) ([]string, error) {
 	if err != nil {
 		return nil, d.diskError("list", d.path, err)
 	}
-	return slices.DeleteFunc(found, func(name string) bool { return !d.isOrphan(name, keep) }), nil
+	bases := d.orphanBases(found, keep)
+	return slices.DeleteFunc(found, func(name string) bool { return !bases[name] && !d.isOrphan(name, keep) }), nil
 }
 
 // isOrphan tells whether Sweep removes a file. d.names is held.
@@ -163,18 +156,6 @@ func (d *Dir) isOrphan(name string, keep func(hash string) bool) bool {
 	if strings.HasPrefix(name, tempPrefix) {
 		return !d.writing[name]
 	}
-	hash, ok := strings.CutSuffix(name, fileSuffix)
-	return ok && checkHash(hash) == nil && !keep(hash)
-}
-
-// checkHash keeps names that are no hashes away from the file system.
-func checkHash(hash string) error {
-	ok := len(hash) == hashDigits
-	for _, digit := range []byte(hash) {
-		ok = ok && (digit >= '0' && digit <= '9' || digit >= 'a' && digit <= 'f')
-	}
-	if !ok {
-		return fmt.Errorf("%.80q is no snapshot hash: it must be %d lower-case hex digits", hash, hashDigits)
-	}
-	return nil
+	hash, ok := hashOfName(name)
+	return ok && !keep(hash)
 }

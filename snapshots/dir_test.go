@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -41,15 +42,47 @@ func hashOf(data []byte) string {
 
 func openDir(t testing.TB, fsys FS) *Dir {
 	t.Helper()
-	d, err := OpenDirFS(filepath.Join(t.TempDir(), "snapshots"), fsys)
+	return openDirAt(t, filepath.Join(t.TempDir(), "snapshots"), fsys)
+}
+
+func openDirAt(t testing.TB, path string, fsys FS) *Dir {
+	t.Helper()
+	d, err := OpenDirFS(path, fsys)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return d
 }
 
+// openDirWithBase is openDir of a directory whose snapshots are deltas. The base
+// shares much with some contents and little with others.
+func openDirWithBase(t testing.TB, fsys FS) *Dir {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "snapshots")
+	if _, err := openDirAt(t, path, OSFS{}).KeepBase(bytes.NewReader(content(100_000, 1))); err != nil {
+		t.Fatal(err)
+	}
+	return openDirAt(t, path, fsys)
+}
+
+// inBothForms runs a test on plain snapshots and on deltas.
+func inBothForms(t *testing.T, test func(t *testing.T, open func(testing.TB, FS) *Dir)) {
+	t.Run("plain", func(t *testing.T) { test(t, openDir) })
+	t.Run("delta", func(t *testing.T) { test(t, openDirWithBase) })
+}
+
+// create begins a snapshot in the form of its directory.
+func create(d *Dir) (*Writer, error) {
+	bases, err := filepath.Glob(filepath.Join(d.path, basePrefix+"*"))
+	if err != nil || len(bases) == 0 {
+		return d.Create("")
+	}
+	name := strings.TrimPrefix(filepath.Base(bases[0]), basePrefix)
+	return d.Create(strings.TrimSuffix(name, plainSuffix))
+}
+
 func save(d *Dir, data []byte) (Info, error) {
-	w, err := d.Create()
+	w, err := create(d)
 	if err != nil {
 		return Info{}, err
 	}
@@ -78,18 +111,20 @@ func load(d *Dir, hash string) ([]byte, error) {
 	return io.ReadAll(r)
 }
 
-// files lists the directory.
+// files lists the directory, but for bases.
 func files(t testing.TB, d *Dir) []string {
 	t.Helper()
 	names, err := OSFS{}.Names(d.path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return names
+	return slices.DeleteFunc(names, func(name string) bool { return strings.HasPrefix(name, basePrefix) })
 }
 
-func TestSaveAndLoad(t *testing.T) {
-	d := openDir(t, OSFS{})
+func TestSaveAndLoad(t *testing.T) { inBothForms(t, testSaveAndLoad) }
+
+func testSaveAndLoad(t *testing.T, open func(testing.TB, FS) *Dir) {
+	d := open(t, OSFS{})
 	for _, size := range []int{0, 1, 100, 128 << 10, 128<<10 + 1, 9 << 20} {
 		data := content(size, 1)
 		info := mustSave(t, d, data)
@@ -119,8 +154,10 @@ func TestSaveAndLoad(t *testing.T) {
 	}
 }
 
-func TestSoundFileIsKept(t *testing.T) {
-	d := openDir(t, OSFS{})
+func TestSoundFileIsKept(t *testing.T) { inBothForms(t, testSoundFileIsKept) }
+
+func testSoundFileIsKept(t *testing.T, open func(testing.TB, FS) *Dir) {
+	d := open(t, OSFS{})
 	data := content(300_000, 2)
 	first := mustSave(t, d, data)
 	before, _ := os.Stat(d.Path(first.Hash))
@@ -138,9 +175,11 @@ func TestSoundFileIsKept(t *testing.T) {
 	}
 }
 
-func TestAbort(t *testing.T) {
-	d := openDir(t, OSFS{})
-	w, err := d.Create()
+func TestAbort(t *testing.T) { inBothForms(t, testAbort) }
+
+func testAbort(t *testing.T, open func(testing.TB, FS) *Dir) {
+	d := open(t, OSFS{})
+	w, err := create(d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,8 +199,10 @@ func TestAbort(t *testing.T) {
 	}
 }
 
-func TestDamagedFiles(t *testing.T) {
-	d := openDir(t, OSFS{})
+func TestDamagedFiles(t *testing.T) { inBothForms(t, testDamagedFiles) }
+
+func testDamagedFiles(t *testing.T, open func(testing.TB, FS) *Dir) {
+	d := open(t, OSFS{})
 	data := content(400_000, 4)
 	info := mustSave(t, d, data)
 	path := d.Path(info.Hash)
@@ -243,7 +284,7 @@ func TestSweep(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w, err := d.Create()
+	w, err := create(d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,8 +303,10 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-func TestConcurrentUse(t *testing.T) {
-	d := openDir(t, OSFS{})
+func TestConcurrentUse(t *testing.T) { inBothForms(t, testConcurrentUse) }
+
+func testConcurrentUse(t *testing.T, open func(testing.TB, FS) *Dir) {
+	d := open(t, OSFS{})
 	var all sync.WaitGroup
 	for worker := range 6 {
 		all.Go(func() {
@@ -289,12 +332,14 @@ func TestConcurrentUse(t *testing.T) {
 	}
 }
 
-func TestAnyContentAnyPieces(t *testing.T) {
-	d := openDir(t, OSFS{})
+func TestAnyContentAnyPieces(t *testing.T) { inBothForms(t, testAnyContentAnyPieces) }
+
+func testAnyContentAnyPieces(t *testing.T, open func(testing.TB, FS) *Dir) {
+	d := open(t, OSFS{})
 	rapid.Check(t, func(t *rapid.T) {
 		pieces := rapid.SliceOfN(rapid.SliceOf(rapid.Byte()), 0, 8).Draw(t, "pieces")
 		repeat := rapid.IntRange(1, 3000).Draw(t, "repeat")
-		w, err := d.Create()
+		w, err := create(d)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -318,8 +363,10 @@ func TestAnyContentAnyPieces(t *testing.T) {
 
 // A damaged file may still hold the right content (a spare bit of a header);
 // what must never happen is a clean end after wrong content.
-func TestFlipsNeverGoUnnoticed(t *testing.T) {
-	d := openDir(t, OSFS{})
+func TestFlipsNeverGoUnnoticed(t *testing.T) { inBothForms(t, testFlipsNeverGoUnnoticed) }
+
+func testFlipsNeverGoUnnoticed(t *testing.T, open func(testing.TB, FS) *Dir) {
+	d := open(t, OSFS{})
 	data := content(60_000, 8)
 	info := mustSave(t, d, data)
 	sound, err := os.ReadFile(d.Path(info.Hash))
@@ -350,7 +397,8 @@ func checkDamaged(t testing.TB, d *Dir, hash string, bad, data []byte) bool {
 		t.Fatalf("a clean end after %d wrong bytes", len(got))
 	}
 	var corrupt *CorruptError
-	if err != nil && !errors.As(err, &corrupt) {
+	var base *BaseError // the header names another base
+	if err != nil && !errors.As(err, &corrupt) && !errors.As(err, &base) {
 		t.Fatalf("got %v, want *CorruptError", err)
 	}
 	return err != nil

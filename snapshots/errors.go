@@ -54,6 +54,30 @@ func (e *MissingError) ErrorCode() string { return pipeproto.CodeCorrupt }
 // ErrorHint is the user's next step.
 func (e *MissingError) ErrorHint() string { return copyHint }
 
+// BaseError says that a snapshot is stored as what it has besides a base heap, and
+// that the base cannot be read. Whoever has the worker image makes the base again
+// and gives it to KeepBase.
+type BaseError struct {
+	Path string // of the snapshot; empty if it was to be written
+	Hash string // of the base
+	Err  error
+}
+
+func (e *BaseError) Error() string {
+	if e.Path == "" {
+		return fmt.Sprintf("base heap %s cannot be read: %v", e.Hash, e.Err)
+	}
+	return fmt.Sprintf("snapshot file %s needs a base heap that cannot be read: %v", e.Path, e.Err)
+}
+
+// Unwrap gives the error of the base's file.
+func (e *BaseError) Unwrap() error { return e.Err }
+
+// ErrorHint is the user's next step.
+func (e *BaseError) ErrorHint() string {
+	return "a vat that starts from this snapshot makes its base again from the worker image; a copy of the base's file from a backup or from another node fits as well"
+}
+
 // NoSpaceError says that the disk or the user's quota is full. Nothing of the
 // snapshot is left on the disk.
 type NoSpaceError struct {

@@ -95,6 +95,13 @@ func (f *faultFile) Write(p []byte) (int, error) {
 	return f.File.Write(p)
 }
 
+func (f *faultFile) WriteAt(p []byte, at int64) (int, error) {
+	if err := f.fs.step("writeat"); err != nil {
+		return 0, err
+	}
+	return f.File.WriteAt(p, at)
+}
+
 func (f *faultFile) Read(p []byte) (int, error) {
 	if err := f.fs.step("read"); err != nil {
 		return 0, err
@@ -165,12 +172,14 @@ func harm(t *testing.T, err, cause error) {
 	}
 }
 
-func TestFaultsWhileSaving(t *testing.T) {
+func TestFaultsWhileSaving(t *testing.T) { inBothForms(t, testFaultsWhileSaving) }
+
+func testFaultsWhileSaving(t *testing.T, open func(testing.TB, FS) *Dir) {
 	for _, cause := range []error{syscall.ENOSPC, syscall.EIO} {
 		t.Run(cause.Error(), func(t *testing.T) {
-			data := content(300_000, 1)
+			data := content(100_000, 1)
 			atEachOperation(t, cause, func(t *testing.T, f *faultFS) {
-				d := openDir(t, f)
+				d := open(t, f)
 				info, err := save(d, data)
 				if err == nil { // the fault hit something that saving can do without
 					got, loadErr := load(&Dir{path: d.path, fs: OSFS{}}, info.Hash)
@@ -198,7 +207,7 @@ func TestFaultsWhileSaving(t *testing.T) {
 func TestFaultWhileCleaning(t *testing.T) {
 	f := &faultFS{err: syscall.EIO, left: -1}
 	d := openDir(t, f)
-	w, err := d.Create()
+	w, err := create(d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,12 +221,14 @@ func TestFaultWhileCleaning(t *testing.T) {
 	}
 }
 
-func TestFaultsWhileSavingAgain(t *testing.T) {
-	data := content(300_000, 2)
+func TestFaultsWhileSavingAgain(t *testing.T) { inBothForms(t, testFaultsWhileSavingAgain) }
+
+func testFaultsWhileSavingAgain(t *testing.T, open func(testing.TB, FS) *Dir) {
+	data := content(100_000, 2)
 	atEachOperation(t, syscall.EIO, func(t *testing.T, f *faultFS) {
 		left := f.left
 		f.left = -1
-		d := openDir(t, f)
+		d := open(t, f)
 		info := mustSave(t, d, data)
 		f.left, f.done = left, nil
 		_, err := save(d, data)
@@ -230,12 +241,14 @@ func TestFaultsWhileSavingAgain(t *testing.T) {
 	})
 }
 
-func TestFaultsWhileLoading(t *testing.T) {
-	data := content(300_000, 3)
+func TestFaultsWhileLoading(t *testing.T) { inBothForms(t, testFaultsWhileLoading) }
+
+func testFaultsWhileLoading(t *testing.T, open func(testing.TB, FS) *Dir) {
+	data := content(100_000, 3)
 	atEachOperation(t, syscall.EIO, func(t *testing.T, f *faultFS) {
 		left := f.left
 		f.left = -1
-		d := openDir(t, f)
+		d := open(t, f)
 		info := mustSave(t, d, data)
 		f.left, f.done = left, nil
 		if got, err := load(d, info.Hash); err != nil {

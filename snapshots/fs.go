@@ -28,6 +28,7 @@ type FS interface {
 // File is an open file of an FS.
 type File interface {
 	io.ReadWriteCloser
+	io.WriterAt
 	Name() string
 	Sync() error
 }

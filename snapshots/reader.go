@@ -10,6 +10,8 @@ import (
 	"io/fs"
 
 	"github.com/klauspost/compress/zstd"
+
+	"vatworkerd/snapshots/internal/delta"
 )
 
 const (
@@ -25,14 +27,18 @@ var errReaderClosed = errors.New("cannot read a snapshot: it was closed")
 // goroutine. Only io.EOF says that the bytes were the right ones: whoever stops
 // before it must not use them.
 type Reader struct {
-	dir    *Dir
-	source *source
-	stored int64
-	want   string
-	dec    *zstd.Decoder
-	hash   hash.Hash
-	size   int64
-	err    error // sticky, io.EOF included
+	dir     *Dir
+	source  *source
+	path    string
+	stored  int64
+	want    string
+	limit   int64 // of the content, in bytes
+	dec     *zstd.Decoder
+	content io.Reader // dec, or the delta it gives
+	hash    hash.Hash
+	size    int64
+	closed  bool
+	err     error // sticky, io.EOF included
 }
 
 // source is the compressed file; it remembers an error of the disk, which must
@@ -51,38 +57,75 @@ func (s *source) Read(p []byte) (int, error) {
 }
 
 // Open opens a snapshot for reading. The caller closes the Reader. Errors:
-// *MissingError, *IOError.
+// *MissingError, *IOError; of a delta also *CorruptError, *BaseError.
 func (d *Dir) Open(hash string) (*Reader, error) {
-	file, size, err := d.openFile(hash)
+	file, path, size, err := d.openFile(hash)
 	if err != nil {
 		return nil, err
 	}
-	dec, err := d.coders.takeDecoder()
-	if err != nil {
-		file.Close()
-		return nil, err
+	return d.newReader(file, path, size, hash, path == d.deltaPath(hash))
+}
+
+// openBase opens the file of a base.
+func (d *Dir) openBase(hash string) (*Reader, error) {
+	path := d.basePath(hash)
+	file, size, err := d.fs.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &MissingError{Path: path, Hash: hash}
 	}
-	r := &Reader{dir: d, source: &source{file: file}, stored: size, want: hash, dec: dec, hash: sha256.New()}
-	if err := dec.Reset(r.source); err != nil {
-		r.Close()
-		return nil, r.failure(err)
+	if err != nil {
+		return nil, d.diskError("open", path, err)
+	}
+	return d.newReader(file, path, size, hash, false)
+}
+
+// newReader owns file.
+func (d *Dir) newReader(file File, path string, size int64, hash string, isDelta bool) (*Reader, error) {
+	r := &Reader{dir: d, source: &source{file: file}, path: path, stored: size, want: hash, limit: maxContentBytes, hash: sha256.New()}
+	err := r.begin(isDelta)
+	if err != nil {
+		_ = r.Close()
+		return nil, err
 	}
 	return r, nil
 }
 
-func (d *Dir) openFile(hash string) (File, int64, error) {
-	if err := checkHash(hash); err != nil {
-		return nil, 0, err
+func (r *Reader) begin(isDelta bool) (err error) {
+	var base *delta.Base
+	if isDelta {
+		if base, err = r.readHeader(); err != nil {
+			return err
+		}
 	}
-	path := d.Path(hash)
-	file, size, err := d.fs.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, &MissingError{Path: path, Hash: hash}
+	if r.dec, err = r.dir.coders.takeDecoder(); err != nil {
+		return err
 	}
+	if err := r.dec.Reset(r.source); err != nil {
+		return r.failure(err)
+	}
+	r.content = r.dec
+	if isDelta {
+		r.content = delta.NewDecoder(r.dec, base)
+	}
+	return nil
+}
+
+// readHeader reads the header of a delta and gives its base.
+func (r *Reader) readHeader() (*delta.Base, error) {
+	h, err := readHeader(r.source)
 	if err != nil {
-		return nil, 0, d.diskError("open", path, err)
+		return nil, r.failure(err)
 	}
-	return file, size, nil
+	if h.Hash != r.want {
+		return nil, &CorruptError{Path: r.path, Want: r.want, Got: h.Hash}
+	}
+	r.limit = h.Size
+	base, err := r.dir.base(h.Base)
+	var lost *BaseError
+	if errors.As(err, &lost) {
+		lost.Path = r.path
+	}
+	return base, err
 }
 
 // StoredSize is the size of the file in bytes.
@@ -94,7 +137,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 	if r.err != nil {
 		return 0, r.err
 	}
-	n, err := r.dec.Read(p)
+	n, err := r.content.Read(p)
 	r.hash.Write(p[:n])
 	r.size += int64(n)
 	switch {
@@ -102,8 +145,8 @@ func (r *Reader) Read(p []byte) (int, error) {
 		r.err = r.verdict()
 	case err != nil:
 		r.err = r.failure(err)
-	case r.size > maxContentBytes:
-		r.err = r.failure(fmt.Errorf("its content is larger than %d bytes", int64(maxContentBytes)))
+	case r.size > r.limit:
+		r.err = r.failure(fmt.Errorf("its content is larger than %d bytes", r.limit))
 	}
 	return n, r.err
 }
@@ -134,32 +177,33 @@ func (r *Reader) WriteTo(w io.Writer) (int64, error) {
 func (r *Reader) verdict() error {
 	got := hex.EncodeToString(r.hash.Sum(nil))
 	if got != r.want {
-		return &CorruptError{Path: r.dir.Path(r.want), Want: r.want, Got: got}
+		return &CorruptError{Path: r.path, Want: r.want, Got: got}
 	}
 	return io.EOF
 }
 
 // failure tells a fault of the disk from one of the file.
 func (r *Reader) failure(err error) error {
-	path := r.dir.Path(r.want)
 	if r.source.err != nil {
-		return r.dir.diskError("read", path, r.source.err)
+		return r.dir.diskError("read", r.path, r.source.err)
 	}
-	return &CorruptError{Path: path, Want: r.want, Err: err}
+	return &CorruptError{Path: r.path, Want: r.want, Err: err}
 }
 
 // Close closes the file. It does not check what was not read.
 func (r *Reader) Close() error {
-	if r.dec == nil {
+	if r.closed {
 		return nil
 	}
-	r.dir.coders.giveDecoder(r.dec)
-	r.dec = nil
+	r.closed = true
+	if r.dec != nil {
+		r.dir.coders.giveDecoder(r.dec)
+	}
 	if r.err == nil {
 		r.err = errReaderClosed
 	}
 	if err := r.source.file.Close(); err != nil {
-		return r.dir.diskError("close", r.dir.Path(r.want), err)
+		return r.dir.diskError("close", r.path, err)
 	}
 	return nil
 }

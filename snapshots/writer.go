@@ -10,6 +10,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"vatworkerd/internal/crashpoint"
+	"vatworkerd/snapshots/internal/delta"
 )
 
 var errWriterOver = errors.New("cannot write a snapshot: it was committed or aborted")
@@ -17,13 +18,16 @@ var errWriterOver = errors.New("cannot write a snapshot: it was committed or abo
 // Writer takes the uncompressed bytes of one snapshot. It belongs to one
 // goroutine and ends with Commit or Abort.
 type Writer struct {
-	dir   *Dir
-	file  *countedFile
-	enc   *zstd.Encoder
-	hash  hash.Hash
-	size  int64
-	err   error // sticky
-	ended bool
+	dir    *Dir
+	file   *countedFile
+	base   string // hash of the base; empty for a file that needs none
+	isBase bool   // it writes the file of a base
+	enc    *zstd.Encoder
+	delta  *delta.Encoder // writes to enc; nil without a base
+	hash   hash.Hash
+	size   int64
+	err    error // sticky
+	ended  bool
 }
 
 // countedFile counts what the encoder writes.
@@ -38,8 +42,22 @@ func (f *countedFile) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Create begins a snapshot in a temporary file.
-func (d *Dir) Create() (*Writer, error) {
+// Create begins a snapshot in a temporary file: as a delta against the base that
+// KeepBase has made known, or, for "", as a file that needs no other. Errors:
+// *BaseError, *NoSpaceError, *IOError.
+func (d *Dir) Create(base string) (*Writer, error) {
+	w, err := d.newWriter(base)
+	if err != nil || base == "" {
+		return w, err
+	}
+	if err := w.beginDelta(); err != nil {
+		w.Abort()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (d *Dir) newWriter(base string) (*Writer, error) {
 	enc, err := d.coders.takeEncoder()
 	if err != nil {
 		return nil, err
@@ -50,9 +68,22 @@ func (d *Dir) Create() (*Writer, error) {
 		return nil, d.diskError("create", filepath.Join(d.path, tempPrefix+"*"), err)
 	}
 	crashpoint.Here(crashpoint.SnapshotCreated)
-	w := &Writer{dir: d, file: &countedFile{File: file}, enc: enc, hash: sha256.New()}
+	w := &Writer{dir: d, file: &countedFile{File: file}, base: base, enc: enc, hash: sha256.New()}
 	enc.Reset(w.file)
 	return w, nil
+}
+
+// beginDelta leaves room for the header, of which only the base is known.
+func (w *Writer) beginDelta() error {
+	base, err := w.dir.base(w.base)
+	if err != nil {
+		return err
+	}
+	w.delta = delta.NewEncoder(w.enc, base)
+	if _, err := w.file.Write(make([]byte, headerBytes)); err != nil {
+		return w.dir.diskError("write", w.file.Name(), err)
+	}
+	return nil
 }
 
 // createTemp makes the file known to Sweep before Sweep can see it.
@@ -74,7 +105,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 		return 0, w.err
 	}
 	// The encoder first: its goroutine compresses what it got while this one hashes.
-	n, err := w.enc.Write(p)
+	n, err := w.compress(p)
 	crashpoint.Here(crashpoint.SnapshotWriting)
 	w.hash.Write(p[:n])
 	w.size += int64(n)
@@ -82,6 +113,13 @@ func (w *Writer) Write(p []byte) (int, error) {
 		w.err = w.dir.diskError("write", w.file.Name(), err)
 	}
 	return n, w.err
+}
+
+func (w *Writer) compress(p []byte) (int, error) {
+	if w.delta != nil {
+		return w.delta.Write(p)
+	}
+	return w.enc.Write(p)
 }
 
 // Commit makes the snapshot durable under its name. A sound file that has the
@@ -132,10 +170,12 @@ func (w *Writer) finish() (Info, error) {
 	if w.err != nil {
 		return Info{}, w.err
 	}
-	if err := w.enc.Close(); err != nil {
+	info := Info{Hash: hex.EncodeToString(w.hash.Sum(nil)), UncompressedSize: w.size}
+	if err := w.endContent(info); err != nil {
 		return Info{}, w.dir.diskError("write", w.file.Name(), err)
 	}
 	w.giveEncoder()
+	info.StoredSize = w.file.size
 	crashpoint.Here(crashpoint.SnapshotWritten)
 	if err := w.file.Sync(); err != nil {
 		return Info{}, w.dir.diskError("sync", w.file.Name(), err)
@@ -144,21 +184,40 @@ func (w *Writer) finish() (Info, error) {
 	if err := w.file.Close(); err != nil {
 		return Info{}, w.dir.diskError("close", w.file.Name(), err)
 	}
-	info := Info{Hash: hex.EncodeToString(w.hash.Sum(nil)), UncompressedSize: w.size, StoredSize: w.file.size}
-	return w.dir.publish(w.file.Name(), info)
+	return w.publish(info)
 }
 
-// publish gives the synced file temp the name of its hash.
-func (d *Dir) publish(temp string, info Info) (Info, error) {
+// endContent writes what is left, and the header of a delta, to its place.
+func (w *Writer) endContent(info Info) error {
+	if w.delta == nil {
+		return w.enc.Close()
+	}
+	if err := w.delta.Close(); err != nil {
+		return err
+	}
+	if err := w.enc.Close(); err != nil {
+		return err
+	}
+	head, err := header{Hash: info.Hash, Size: info.UncompressedSize, Base: w.base}.encode()
+	if err != nil {
+		return err
+	}
+	_, err = w.file.WriteAt(head, 0)
+	return err
+}
+
+// publish gives the synced file the name of its hash, unless a sound one has it.
+func (w *Writer) publish(info Info) (Info, error) {
+	d := w.dir
+	path := w.path(info.Hash)
+	have, err := d.Verify(info.Hash)
+	existed := err == nil && !w.isBase
 	d.names.Lock()
 	defer d.names.Unlock()
-	path := d.Path(info.Hash)
-	have, err := d.Verify(info.Hash)
-	existed := err == nil
 	if existed {
-		_ = d.remove(temp)
+		_ = d.remove(w.file.Name())
 		info = have
-	} else if err := d.fs.Rename(temp, path); err != nil {
+	} else if err := d.fs.Rename(w.file.Name(), path); err != nil {
 		return Info{}, d.diskError("rename", path, err)
 	}
 	crashpoint.Here(crashpoint.SnapshotNamed)
@@ -169,5 +228,20 @@ func (d *Dir) publish(temp string, info Info) (Info, error) {
 		return Info{}, d.diskError("sync the directory of", path, err)
 	}
 	crashpoint.Here(crashpoint.SnapshotDirSynced)
+	if w.base != "" && !existed {
+		// A plain file was there and was unsound, and it would come first.
+		_ = d.remove(d.plainPath(info.Hash))
+	}
 	return info, nil
+}
+
+// path is where the file goes.
+func (w *Writer) path(hash string) string {
+	switch {
+	case w.isBase:
+		return w.dir.basePath(hash)
+	case w.base != "":
+		return w.dir.deltaPath(hash)
+	}
+	return w.dir.plainPath(hash)
 }

@@ -41,6 +41,10 @@ func (f *fakeStarter) start() *fakeProcess {
 	return &fakeProcess{starter: f}
 }
 
+func (f *fakeStarter) base(image xsnap.Image) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader("the base of " + image.ID())), nil
+}
+
 func (f *fakeStarter) fresh(xsnap.Image, xsnap.StartOptions) (process, error) { return f.start(), nil }
 
 func (f *fakeStarter) fromHeap(_ xsnap.Image, _ xsnap.StartOptions, heap io.Reader) (process, error) {

@@ -57,14 +57,16 @@ func (r *rig) taken(vatID string) []snapshots.Row {
 
 func (r *rig) snapshotPath(row snapshots.Row) string { return r.s.snapshots.Path(row.Hash) }
 
-// files names what is in the snapshot directory.
+// files names what is in the snapshot directory, but for bases.
 func (r *rig) files() []string {
 	r.t.Helper()
 	entries, err := os.ReadDir(filepath.Join(r.opts.Dir, SnapshotDir))
 	r.must(err)
 	var names []string
 	for _, e := range entries {
-		names = append(names, e.Name())
+		if !strings.HasPrefix(e.Name(), "base-") {
+			names = append(names, e.Name())
+		}
 	}
 	return names
 }
@@ -75,7 +77,7 @@ func (r *rig) wantFiles(n int) {
 	r.t.Helper()
 	var want []string
 	for _, row := range r.taken("v1")[:n] {
-		want = append(want, row.Hash+".zst")
+		want = append(want, row.Hash+".delta.zst")
 		if _, err := r.s.snapshots.Verify(row.Hash); err != nil {
 			r.t.Error(err)
 		}

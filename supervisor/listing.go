@@ -1,8 +1,6 @@
 package supervisor
 
 import (
-	"errors"
-
 	"vatworkerd/pipeproto"
 	"vatworkerd/snapshots"
 	"vatworkerd/transcripts"
@@ -22,8 +20,9 @@ func (s *Supervisor) listSnapshots(req pipeproto.VatRef) (pipeproto.SnapshotList
 		return list, err
 	}
 	for _, row := range rows {
-		if !row.InUse && s.isGone(row.Hash) {
-			continue // it was let go while fewer were kept
+		stored, err := s.snapshots.StoredSize(row.Hash)
+		if err != nil && !row.InUse {
+			continue // it was let go while fewer were kept, or is of no use
 		}
 		rec, err := s.recordOf(row.VatID)
 		if err != nil {
@@ -31,16 +30,10 @@ func (s *Supervisor) listSnapshots(req pipeproto.VatRef) (pipeproto.SnapshotList
 		}
 		list.Snapshots = append(list.Snapshots, pipeproto.SnapshotInfo{
 			VatID: row.VatID, VatName: rec.Name, Position: row.SnapPos, Hash: row.Hash,
-			UncompressedSize: row.UncompressedSize, StoredSize: row.StoredSize, InUse: row.InUse,
+			UncompressedSize: row.UncompressedSize, StoredSize: stored, InUse: row.InUse,
 		})
 	}
 	return list, nil
-}
-
-func (s *Supervisor) isGone(hash string) bool {
-	_, err := s.snapshots.StoredSize(hash)
-	var missing *snapshots.MissingError
-	return errors.As(err, &missing)
 }
 
 // verifySnapshots reads stored snapshots whole and checks their hashes.

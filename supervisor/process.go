@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"vatworkerd/xsnap"
@@ -32,6 +33,8 @@ type starter interface {
 	fresh(image xsnap.Image, o xsnap.StartOptions) (process, error)
 	// fromHeap starts from a heap snapshot's uncompressed bytes.
 	fromHeap(image xsnap.Image, o xsnap.StartOptions, heap io.Reader) (process, error)
+	// base gives the image's base snapshot, uncompressed.
+	base(image xsnap.Image) (io.ReadCloser, error)
 	close()
 }
 
@@ -65,12 +68,23 @@ func newSpawner(clock <-chan time.Time) (*xsnap.Spawner, error) {
 }
 
 func (r *realStarter) fresh(image xsnap.Image, o xsnap.StartOptions) (process, error) {
+	base, err := r.openBase(image)
+	if err != nil {
+		return nil, err
+	}
+	defer base.Close()
+	return r.fromHeap(image, o, base)
+}
+
+func (r *realStarter) base(image xsnap.Image) (io.ReadCloser, error) { return r.openBase(image) }
+
+// openBase gives a file, which the engine reads itself.
+func (r *realStarter) openBase(image xsnap.Image) (*os.File, error) {
 	base, err := r.bases.Open(image)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the base snapshot of image %s: %w", image.ID(), err)
 	}
-	defer base.Close()
-	return r.fromHeap(image, o, base)
+	return base, nil
 }
 
 func (r *realStarter) fromHeap(image xsnap.Image, o xsnap.StartOptions, heap io.Reader) (process, error) {

@@ -27,7 +27,7 @@ type watch func(position int64, d time.Duration)
 
 // startFrom starts a worker from a heap snapshot.
 func (run *rerun) startFrom(hash string) (err error) {
-	heap, err := run.s.snapshots.Open(hash)
+	heap, err := run.s.bases.open(run.image, hash)
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (run *rerun) deliver(position int64, entry transcripts.Entry) error {
 // retake saves the heap again, demands the recorded hash and goes on in a
 // worker loaded from it.
 func (run *rerun) retake(position int64, want string) error {
-	file, err := run.s.heapFile(run.files[want])
+	file, err := run.s.heapFile(run.image, run.files[want])
 	if err != nil {
 		return err
 	}

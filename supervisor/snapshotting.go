@@ -79,7 +79,7 @@ func (c *crank) snapshot(rec *record) (pipeproto.SnapshotInfo, error) {
 		return pipeproto.SnapshotInfo{}, err
 	}
 	began := time.Now()
-	file, err := c.s.heapFile(true)
+	file, err := c.s.heapFile(image, true)
 	if err != nil {
 		return pipeproto.SnapshotInfo{}, err
 	}
@@ -134,11 +134,13 @@ type heapFile interface {
 	Abort()
 }
 
-func (s *Supervisor) heapFile(store bool) (heapFile, error) {
+// heapFile begins a file for the heap of a vat of the image; with store unset,
+// something that only gives the hash.
+func (s *Supervisor) heapFile(image xsnap.Image, store bool) (heapFile, error) {
 	if !store {
 		return snapshots.NewDigest(), nil
 	}
-	return s.snapshots.Create()
+	return s.bases.create(image)
 }
 
 // saveHeap writes a worker's heap into file, which it ends, and, from the same

@@ -101,6 +101,7 @@ type Supervisor struct {
 	live      *live
 	db        *store.DB
 	snapshots *snapshots.Dir
+	bases     *heapBases
 	keep      int // files of earlier snapshots of a vat
 	starter   starter
 	census    *census
@@ -169,6 +170,7 @@ func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
 	if s.starter, err = s.newStarter(opts); err != nil {
 		return err
 	}
+	s.bases = newHeapBases(s.snapshots, s.starter)
 	if s.storeID, err = s.nameStore(); err != nil {
 		return err
 	}

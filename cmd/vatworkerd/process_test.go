@@ -296,7 +296,7 @@ func TestCorruptSnapshot(t *testing.T) {
 	r := started(t)
 	var list []struct{ Hash string }
 	r.json(&list, "snapshot", "list", "alice", "--db", "db")
-	path := filepath.Join(r.dir, "db", "snapshots", list[0].Hash+".zst")
+	path := filepath.Join(r.dir, "db", "snapshots", list[0].Hash+".delta.zst")
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

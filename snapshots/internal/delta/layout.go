@@ -61,7 +61,7 @@ func (l *layout) take(p []byte) (turn bool) {
 		return false
 	}
 	l.left = size - atomHead
-	l.slots = tag == "HEAP" && l.left > 0
+	l.slots = tag == "HEAP" && l.left > 0 && l.left%slotBytes == 0
 	return l.slots || l.left >= bodyBytes
 }
 
@@ -101,7 +101,7 @@ func (c *cutter) Write(p []byte) (int, error) {
 func (c *cutter) flush() error {
 	block, first := c.block, c.slot
 	if first != 0 && len(block)%slotBytes != 0 {
-		first = 0 // the end of a heap that is no row of whole slots
+		first = 0 // the heap was cut short
 	}
 	c.block = c.block[:0]
 	switch {
