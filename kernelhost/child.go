@@ -27,6 +27,8 @@ type link struct {
 	// exited waits for the process, which is ending, and says how it ended and
 	// the last it wrote to stderr.
 	exited func() (status, stderr string)
+	// gone is closed once the process has ended.
+	gone <-chan struct{}
 }
 
 // closeWait is how long vatworkerd may take to end after its pipe is closed.
@@ -76,7 +78,7 @@ func spawn(argv []string, stderr io.Writer) (*link, error) {
 	}
 	return &link{
 		conn:  pipeproto.NewConn(fromChildR, toChildW, pipeproto.DefaultMaxFrameBytes),
-		close: c.close, kill: c.kill, exited: c.exited,
+		close: c.close, kill: c.kill, exited: c.exited, gone: c.done,
 	}, nil
 }
 

@@ -57,6 +57,7 @@ type Kernel struct {
 	opts  Options
 	log   hclog.Logger
 	hello pipeproto.HelloReply
+	gone  <-chan struct{} // of the link
 
 	mu        sync.Mutex // guards all below; held during a method
 	db        *store.DB
@@ -112,6 +113,7 @@ func (k *Kernel) open(ctx context.Context) error {
 	if k.link, err = k.opts.connect(); err != nil {
 		return err
 	}
+	k.gone = k.link.gone
 	crashpoint.Here(crashpoint.HostSpawned)
 	stop := context.AfterFunc(ctx, k.link.kill)
 	defer stop()

@@ -205,13 +205,20 @@ func (k *Kernel) Unpin(ctx context.Context, promise string) error {
 }
 
 // vatID finds a vat by its name or ID; a name goes first.
-func (k *Kernel) vatID(ref string) (string, error) {
-	vatID, ok, err := k.db.Get("vat.name." + ref)
+func (k *Kernel) vatID(ref string) (string, error) { return findVat(k.db, ref) }
+
+// keyReader reads the kernel's tables: the database, or a view of it.
+type keyReader interface {
+	Get(key string) (value string, ok bool, err error)
+}
+
+func findVat(kv keyReader, ref string) (string, error) {
+	vatID, ok, err := kv.Get("vat.name." + ref)
 	if err != nil || ok {
 		return vatID, err
 	}
 	if isVatID(ref) {
-		if ok, err = k.wasVat(ref); err != nil {
+		if ok, err = wasVat(kv, ref); err != nil {
 			return "", err
 		}
 	}
@@ -223,8 +230,8 @@ func (k *Kernel) vatID(ref string) (string, error) {
 
 // wasVat tells whether an ID was ever given to a vat. vatworkerd still knows
 // those of which the tables hold nothing more.
-func (k *Kernel) wasVat(vatID string) (bool, error) {
-	next, ok, err := k.db.Get("vat.nextID")
+func wasVat(kv keyReader, vatID string) (bool, error) {
+	next, ok, err := kv.Get("vat.nextID")
 	if err != nil || !ok {
 		return false, err
 	}

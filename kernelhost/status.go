@@ -41,7 +41,7 @@ func (k *Kernel) Status(ctx context.Context, after string, limit int) (Status, e
 		if err := k.call(ctx, pipeproto.ReqStatus, pipeproto.StatusRequest{After: after, Limit: max(page, 0)}, &reply); err != nil {
 			return Status{}, err
 		}
-		status.add(reply)
+		status.Add(reply)
 		if n := len(reply.Vats); n > 0 {
 			after = reply.Vats[n-1].VatID
 		}
@@ -55,7 +55,8 @@ func (k *Kernel) Status(ctx context.Context, after string, limit int) (Status, e
 	return status, nil
 }
 
-func (s *Status) add(page pipeproto.Status) {
+// Add appends a page of vats, with the state as of that page.
+func (s *Status) Add(page pipeproto.Status) {
 	s.Height, s.ActivityHash, s.Epoch, s.Panic = page.Height, page.ActivityHash, page.Epoch, page.Panic
 	s.ImageID, s.Engine, s.EngineSHA256 = page.ImageID, page.Engine, page.EngineSHA256
 	s.Counts, s.More = page.Counts, page.More
