@@ -110,6 +110,7 @@ type Live struct {
 	OpenBlock      bool         `msgpack:"openBlock" json:"openBlock"` // the next block has begun
 	Epoch          int64        `msgpack:"epoch" json:"epoch"`
 	ImageID        string       `msgpack:"imageID" json:"imageID"`
+	Engine         string       `msgpack:"engine" json:"engine"` // its kind: stock, native
 	EngineSHA256   string       `msgpack:"engineSHA256" json:"engineSHA256"`
 	Doing          *Doing       `msgpack:"doing" json:"doing"` // nil while the host asks for nothing
 	Counts         Counts       `msgpack:"counts" json:"counts"`

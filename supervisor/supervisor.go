@@ -142,7 +142,7 @@ func Open(opts Options, host Host, hostHeight int64) (*Supervisor, error) {
 	}
 	s.live.note(func() {
 		s.live.now.MaxOnline, s.live.now.MaxMemoryBytes = max(1, opts.MaxOnline), opts.MaxMemoryBytes
-		s.live.now.ImageID, s.live.now.EngineSHA256 = s.image.ID(), s.image.Engine.SHA256
+		s.live.now.ImageID, s.live.now.Engine, s.live.now.EngineSHA256 = s.image.ID(), s.image.Engine.Kind.String(), s.image.Engine.SHA256
 	})
 	s.reaper = newReaper(opts.CPU, s.live)
 	s.census = &census{bounds: bounds{workers: max(1, opts.MaxOnline), bytes: opts.MaxMemoryBytes}}

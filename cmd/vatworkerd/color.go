@@ -15,6 +15,9 @@ func (a *app) colored(w io.Writer) bool {
 	case "never":
 		return false
 	}
+	if s, ok := w.(*stream); ok {
+		return s.as.Color
+	}
 	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && isTerminal(w)
 }
 
@@ -28,6 +31,9 @@ func (a *app) checkColor() error {
 }
 
 func isTerminal(w io.Writer) bool {
+	if s, ok := w.(*stream); ok {
+		return s.as.Terminal
+	}
 	f, ok := w.(*os.File)
 	if !ok {
 		return false

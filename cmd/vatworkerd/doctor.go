@@ -39,7 +39,7 @@ func (a *app) doctorCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&writeFlags, "write-explicit-flags", false, "write the suspended and paused flags into records that lack them")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if writeFlags || a.db != "" {
-			if err := a.needDatabase(); err != nil {
+			if err := a.needVats(); err != nil {
 				return err
 			}
 		}
@@ -115,13 +115,17 @@ func (a *app) checkDescriptors() finding {
 
 // examine checks a database, and writes its flags out if it was asked to.
 func (a *app) examine(ctx context.Context, writeFlags bool, doc *doctorDoc) error {
-	return a.withKernel(ctx, func(s *session) error {
-		st, err := s.kernel.Status(s.ctx, "", -1)
+	open := a.withView
+	if writeFlags {
+		open = a.withKernel
+	}
+	return open(ctx, func(s *session) error {
+		st, err := s.see.Status(s.ctx, "", noVat)
 		if err != nil {
 			return err
 		}
 		doc.Findings = append(doc.Findings, checkDatabase(st))
-		checks, err := s.kernel.SnapshotVerify(s.ctx, "")
+		checks, err := s.see.SnapshotVerify(s.ctx, "")
 		if err != nil {
 			return err
 		}

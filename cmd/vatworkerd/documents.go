@@ -94,13 +94,14 @@ type statusDoc struct {
 	EngineSHA256 string           `json:"engineSHA256"`
 	Vats         []vatDoc         `json:"vats"`
 	More         bool             `json:"more"`
+	Daemon       *daemonDoc       `json:"daemon"`
 }
 
-func statusDocOf(st kernelhost.Status) statusDoc {
+func statusDocOf(st kernelhost.Status, daemon *daemonDoc) statusDoc {
 	return statusDoc{
 		ActivityHash: st.ActivityHash, Height: st.Height, Epoch: st.Epoch, Panic: orNull(st.Panic),
 		Counts: st.Counts, ImageID: st.ImageID, Engine: st.Engine, EngineSHA256: st.EngineSHA256,
-		Vats: vatDocsOf(st.Vats), More: st.More,
+		Vats: vatDocsOf(st.Vats), More: st.More, Daemon: daemon,
 	}
 }
 

@@ -42,7 +42,7 @@ func (a *app) findEngine() (enginePaths, error) {
 			return built.find()
 		}
 	}
-	return engineAt(a.engine)
+	return engineAt(a.path(a.engine))
 }
 
 // engineIsPath tells a path given with --engine from a word, and from nothing.

@@ -10,6 +10,7 @@ import (
 	"vatworkerd/kernelhost"
 	"vatworkerd/kernelhost/config"
 	"vatworkerd/pipeproto"
+	"vatworkerd/store"
 	"vatworkerd/swingstore"
 )
 
@@ -57,6 +58,11 @@ type failed struct{ exit int }
 
 func (failed) Error() string { return "the operation failed" }
 
+// forwarded ends a command that another process has run, and told of.
+type forwarded struct{ exit int }
+
+func (forwarded) Error() string { return "the command was run elsewhere" }
+
 // failureOf gives any error its exit code.
 func failureOf(err error) *failure {
 	var f *failure
@@ -65,12 +71,15 @@ func failureOf(err error) *failure {
 	}
 	f = &failure{told: *pipeproto.ErrorOf(err), exit: exitFailed}
 	var interrupted *kernelhost.InterruptedError
+	var locked *store.LockedError
 	switch {
 	case errors.As(err, &interrupted), errors.Is(err, context.Canceled):
 		f.told = pipeproto.Error{Code: codeInterrupted, Message: "interrupted; the state is as of the last committed block"}
 		f.exit = exitInterrupted
 	case kernelhost.IsPanic(err):
 		f.told.Code, f.exit = pipeproto.CodePanic, exitPanic
+	case errors.As(err, &locked):
+		f.told.Hint = besideHint
 	case isWrongInput(err):
 		f.exit = exitUsage
 	case isVatsOwn(err):
@@ -111,6 +120,10 @@ func isVatsOwn(err error) bool {
 func (a *app) report(err error, args []string) int {
 	if err == nil {
 		return exitDone
+	}
+	var done forwarded
+	if errors.As(err, &done) {
+		return done.exit
 	}
 	var silent failed
 	if errors.As(err, &silent) {

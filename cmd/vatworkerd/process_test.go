@@ -34,7 +34,7 @@ func spinning(t *testing.T) (*rig, *exec.Cmd, *bytes.Buffer) {
 }
 
 // eventually polls for what another process does; there is nothing to wait on.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -44,7 +44,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 // descendants lists the processes below one.
-func descendants(t *testing.T, pid int) []int {
+func descendants(t testing.TB, pid int) []int {
 	t.Helper()
 	parents := map[int]int{}
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
@@ -123,13 +123,13 @@ func TestInterrupt(t *testing.T) {
 
 func TestTwoProcessesOnOneDatabase(t *testing.T) {
 	r, cmd, _ := spinning(t)
-	out := r.run("status", "--db", "db")
+	out := r.run("replay", "bootstrap", "--db", "db")
 	holder := fmt.Sprintf("process %d", cmd.Process.Pid)
 	if out.code != exitFailed || !strings.Contains(out.stderr, holder) || strings.Count(out.stderr, "vatworkerd: ") != 1 || out.stdout != "" {
 		t.Errorf("exit %d, stderr %q, want one error that names %s", out.code, out.stderr, holder)
 	}
 	var doc errorDoc
-	out = r.run("status", "--db", "db", "--json")
+	out = r.run("replay", "bootstrap", "--db", "db", "--json")
 	if err := oneDocument(out.stdout, &doc); err != nil || !strings.Contains(doc.Error.Message, holder) || out.stderr != "" {
 		t.Errorf("--json: %v %q %q", err, out.stdout, out.stderr)
 	}

@@ -43,7 +43,7 @@ func (a *app) restartCommand() *cobra.Command {
 }
 
 func (a *app) restartAll(cmd *cobra.Command, token string) error {
-	if err := a.needDatabase(); err != nil {
+	if err := a.needVats(); err != nil {
 		return err
 	}
 	paths, err := a.engineFor(a.db)
@@ -54,11 +54,11 @@ func (a *app) restartAll(cmd *cobra.Command, token string) error {
 	if err != nil {
 		return err
 	}
-	if token == "" {
-		token = "image-" + image.ID()[:tokenColumns]
-		a.note("token %s, made from the engine and its bundles", token)
-	}
 	return a.withKernel(cmd.Context(), func(s *session) error {
+		if token == "" {
+			token = "image-" + image.ID()[:tokenColumns]
+			a.note("token %s, made from the engine and its bundles", token)
+		}
 		reply, err := s.kernel.RestartAll(s.ctx, token)
 		if err != nil {
 			return err

@@ -20,6 +20,8 @@ type rig struct {
 	t   testing.TB
 	dir string
 	env []string
+
+	staying *staying // where scripts run beside a process that stays
 }
 
 func newRig(t testing.TB) *rig {

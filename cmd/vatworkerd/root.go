@@ -1,15 +1,22 @@
 package main
 
 import (
+	"context"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 )
 
-// app is one invocation of the program: its streams and global flags.
+// app is one invocation of the program, or of a command that a process which
+// stays runs for another: its streams and global flags.
 type app struct {
+	args []string
+	dir  string // where relative paths begin; empty = the process's own directory
+	stay *stay  // the process that runs the command, if it does so for another
+
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
@@ -30,12 +37,17 @@ type app struct {
 // execute runs the command line and returns the exit code.
 func execute(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	return a.execute(context.Background(), args)
+}
+
+func (a *app) execute(ctx context.Context, args []string) int {
+	a.args = args
 	root := a.rootCommand()
 	root.SetArgs(args)
-	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	err := root.Execute()
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	err := root.ExecuteContext(ctx)
 	return a.report(err, args)
 }
 
@@ -50,11 +62,17 @@ func (a *app) rootCommand() *cobra.Command {
 		Args:          noCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		// Everything that needs no database is checked before one is opened.
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			a.fromEnvironment()
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if a.stay != nil {
+				a.db = a.stay.dir
+				a.notFollowed(cmd)
+			} else {
+				a.fromEnvironment()
+			}
 			return a.checkColor()
 		},
 	}
+	root.CompletionOptions.DisableDefaultCmd = a.stay != nil
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError("%v", err).hint("%s --help lists the flags", cmd.CommandPath())
 	})
@@ -84,6 +102,14 @@ func (a *app) fromEnvironment() {
 	}
 }
 
+// path is where a file is that the command line names.
+func (a *app) path(name string) string {
+	if a.dir == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(a.dir, name)
+}
+
 // nameOf is a command without the program's name.
 func nameOf(cmd *cobra.Command) string {
 	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
@@ -103,6 +129,9 @@ func noCommand(cmd *cobra.Command, args []string) error {
 }
 
 func (a *app) commands() []*cobra.Command {
+	if a.stay != nil {
+		return a.servedCommands()
+	}
 	return []*cobra.Command{
 		a.runCommand(), a.sendCommand(), a.statusCommand(), a.vatCommand(), a.restartCommand(),
 		a.replayCommand(), a.spansCommand(), a.snapshotCommand(), a.verifyCommand(), a.swingstoreCommand(), a.doctorCommand(),

@@ -21,19 +21,25 @@ const defaultBlockCranks = 1000
 
 func (a *app) runCommand() *cobra.Command {
 	var blockCranks int64
+	var stay bool
 	cmd := &cobra.Command{
 		Use: "run CONFIG", Short: "Create the vats of a config, call bootstrap and run until idle",
 		Long: "run reads a SwingSet config (JSON), creates its vats, calls bootstrap and runs until nothing is left\n" +
 			"to do. With --db the state is kept: the same config again goes on where it was. Without, the vats\n" +
-			"live in a temporary directory that is removed at the end.",
+			"live in a temporary directory that is removed at the end. With --stay the process then keeps the\n" +
+			"vats online and runs the commands that others give on the database, until SIGTERM or Ctrl-C.",
 		Args: oneConfig,
 	}
 	cmd.Flags().Int64Var(&blockCranks, "block-cranks", defaultBlockCranks, "commit a block after this many cranks; 0 commits once, at the end")
+	cmd.Flags().BoolVar(&stay, "stay", false, "stay when there is nothing left to do, and run the commands on --db")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if stay && a.db == "" {
+			return usageError("cannot stay without --db: nobody could reach the vats")
+		}
 		if blockCranks < 0 {
 			return usageError("cannot use --block-cranks %d: it must be 0 or more", blockCranks)
 		}
-		return a.run(cmd.Context(), args[0], blockCranks)
+		return a.run(cmd.Context(), args[0], blockCranks, stay)
 	}
 	return cmd
 }
@@ -48,8 +54,11 @@ func oneConfig(cmd *cobra.Command, args []string) error {
 	return usageError("run takes one config file, but was also given %q", args[1])
 }
 
-func (a *app) run(ctx context.Context, configPath string, blockCranks int64) (err error) {
+func (a *app) run(ctx context.Context, configPath string, blockCranks int64, stay bool) (err error) {
 	began := time.Now()
+	if a.isForeign() {
+		return a.foreignError()
+	}
 	cfg, err := config.Parse(configPath)
 	if err != nil {
 		return err
@@ -75,7 +84,11 @@ func (a *app) run(ctx context.Context, configPath string, blockCranks int64) (er
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 		a.note("the state is kept in %s until this run ends; --db DIR keeps it for longer", dir)
 	}
-	return a.openKernel(ctx, dir, say, func(s *session) error {
+	open := a.openKernel
+	if stay {
+		open = a.openAndStay
+	}
+	return open(ctx, dir, say, func(s *session) error {
 		promise, err := s.initialize(&cfg, isNew)
 		if err != nil {
 			return err

@@ -20,12 +20,26 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// TestScriptsStaying runs them again, each command line beside a process that
+// stays with the database where there is one. All must be as without it.
+func TestScriptsStaying(t *testing.T) {
+	datadriven.Walk(t, filepath.Join("testdata", "script"), func(t *testing.T, path string) {
+		r := newRig(t)
+		r.staying = &staying{rig: r}
+		r.runScript(path)
+		r.staying.stop()
+	})
+}
+
 // runScript runs the commands of a script in the rig's directory.
 func (r *rig) runScript(path string) {
 	r.linkProgram()
 	datadriven.RunTest(r.t.(*testing.T), path, func(t *testing.T, d *datadriven.TestData) string {
 		switch d.Cmd {
 		case "sh":
+			if r.staying != nil {
+				return r.staying.sh(d)
+			}
 			return r.normal(r.shell(d.Input))
 		case "write":
 			r.write(d.CmdArgs[0].String(), d.Input)

@@ -17,18 +17,35 @@ import (
 	"vatworkerd/pipeproto"
 )
 
-// session is an open kernel and what tells of it.
+// session is what a command works on: an open kernel, or for those that only
+// look the daemon that has the vats.
 type session struct {
 	app      *app
 	ctx      context.Context
-	kernel   *kernelhost.Kernel
+	see      viewer
+	kernel   *kernelhost.Kernel // nil where daemon is set
+	daemon   *daemonView
 	narrator *narrator
 }
 
-// withKernel opens the database of --db, which must exist, runs f and closes
-// it. Ctrl-C ends f; nothing since the last commit is kept then.
+// withKernel runs f on the database of --db, which must exist. If a process
+// stays with it the whole command is run there, and this one only passes on
+// what it prints; else the database is opened, and closed again. Ctrl-C ends f;
+// nothing since the last commit is kept then.
 func (a *app) withKernel(ctx context.Context, f func(*session) error) error {
+	if a.stay != nil {
+		return a.stay.use(ctx, a, f)
+	}
+	if a.isForeign() {
+		return a.foreignError()
+	}
 	if err := a.needDatabase(); err != nil {
+		return err
+	}
+	if err := a.checkFlags(); err != nil {
+		return err
+	}
+	if ok, err := a.forward(ctx); ok || err != nil {
 		return err
 	}
 	return a.openKernel(ctx, a.db, a.briefNarrator(), f)
@@ -39,20 +56,18 @@ func (a *app) openKernel(ctx context.Context, dir string, say *narrator, f func(
 	if err != nil {
 		return err
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("cannot find this program's own file: %w", err)
-	}
 	flags, err := a.daemonFlags(dir)
 	if err != nil {
 		return err
 	}
+	opts, err := a.kernelOptions(dir, flags)
+	if err != nil {
+		return err
+	}
+	opts.Logger, opts.Events = log, say.sink()
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	k, err := kernelhost.Open(ctx, kernelhost.Options{
-		DBDir: dir, Daemon: []string{exe, "serve"}, EngineFlags: flags,
-		Stderr: a.stderr, Logger: log, Events: say.sink(), VatAdminBundle: vatAdminBundle(),
-	})
+	k, err := kernelhost.Open(ctx, opts)
 	if err != nil {
 		return err
 	}
@@ -60,7 +75,17 @@ func (a *app) openKernel(ctx context.Context, dir string, say *narrator, f func(
 		say.progress.Stop()
 		err = errors.Join(err, k.Close())
 	}()
-	return f(&session{app: a, ctx: ctx, kernel: k, narrator: say})
+	return f(&session{app: a, ctx: ctx, see: k, kernel: k, narrator: say})
+}
+
+func (a *app) kernelOptions(dir string, flags []string) (kernelhost.Options, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return kernelhost.Options{}, fmt.Errorf("cannot find this program's own file: %w", err)
+	}
+	return kernelhost.Options{
+		DBDir: dir, Daemon: []string{exe, "serve"}, EngineFlags: flags, Stderr: a.stderr, VatAdminBundle: vatAdminBundle(),
+	}, nil
 }
 
 // vatAdminBundle finds the bundle of the vat-admin vat, which `make bundles`
@@ -87,16 +112,7 @@ func (a *app) daemonFlags(dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := parseCPU(a.cpu); err != nil {
-		return nil, err
-	}
-	if err := a.pool.check(); err != nil {
-		return nil, err
-	}
-	if err := a.snapshots.check(); err != nil {
-		return nil, err
-	}
-	if err := a.workers.check(); err != nil {
+	if err := a.checkFlags(); err != nil {
 		return nil, err
 	}
 	flags := []string{
@@ -114,6 +130,29 @@ func (a *app) daemonFlags(dir string) ([]string, error) {
 		flags = append(flags, "--cache", a.cache)
 	}
 	return flags, nil
+}
+
+// checkFlags refuses flags for a daemon that cannot be meant, also where none is
+// started.
+func (a *app) checkFlags() error {
+	if _, err := parseCPU(a.cpu); err != nil {
+		return err
+	}
+	if err := a.pool.check(); err != nil {
+		return err
+	}
+	if err := a.snapshots.check(); err != nil {
+		return err
+	}
+	if _, err := a.logger("", logOff); err != nil {
+		return err
+	}
+	if a.engine != "" {
+		if _, err := a.findEngine(); err != nil {
+			return err
+		}
+	}
+	return a.workers.check()
 }
 
 // daemonColor decides for the daemon, whose stderr may be no terminal.

@@ -43,8 +43,8 @@ func (a *app) snapshotListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "list [VAT]", Short: "List stored heap snapshots, the current ones and the earlier ones that are kept", Args: anyVat,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withKernel(cmd.Context(), func(s *session) error {
-				list, err := s.kernel.SnapshotList(s.ctx, firstOf(args))
+			return a.withView(cmd.Context(), func(s *session) error {
+				list, err := s.see.SnapshotList(s.ctx, firstOf(args))
 				if err != nil {
 					return err
 				}
@@ -87,8 +87,8 @@ func (a *app) snapshotVerifyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "verify [VAT]", Short: "Read stored heap snapshots whole and check their hashes", Args: anyVat,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withKernel(cmd.Context(), func(s *session) error {
-				checks, err := s.kernel.SnapshotVerify(s.ctx, firstOf(args))
+			return a.withView(cmd.Context(), func(s *session) error {
+				checks, err := s.see.SnapshotVerify(s.ctx, firstOf(args))
 				if err != nil {
 					return err
 				}

@@ -10,8 +10,8 @@ func (a *app) spansCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "spans [VAT]", Short: "List transcript spans with their hashes", Args: anyVat,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withKernel(cmd.Context(), func(s *session) error {
-				spans, err := s.kernel.Spans(s.ctx, firstOf(args))
+			return a.withView(cmd.Context(), func(s *session) error {
+				spans, err := s.see.Spans(s.ctx, firstOf(args))
 				if err != nil {
 					return err
 				}

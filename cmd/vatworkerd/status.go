@@ -23,15 +23,15 @@ func (a *app) statusCommand() *cobra.Command {
 		if limit < 0 {
 			return usageError("cannot use --limit %d: it must be 0 or more", limit)
 		}
-		return a.withKernel(cmd.Context(), func(s *session) error {
-			st, err := s.kernel.Status(s.ctx, "", listed(limit))
+		return a.withView(cmd.Context(), func(s *session) error {
+			st, daemon, err := s.standing(listed(limit))
 			if err != nil {
 				return err
 			}
 			if a.json {
-				return a.document(statusDocOf(st))
+				return a.document(statusDocOf(st, daemon))
 			}
-			return a.writeStatus(st)
+			return a.writeStatus(st, daemon)
 		})
 	}
 	return cmd
@@ -40,15 +40,18 @@ func (a *app) statusCommand() *cobra.Command {
 // listed is --limit as the kernel counts: it takes 0 for all vats.
 func listed(limit int) int {
 	if limit == 0 {
-		return -1
+		return noVat
 	}
 	return limit
 }
 
-// everyVat as a limit of the kernel's Status.
-const everyVat = 0
+// Limits of the kernel's Status.
+const (
+	everyVat = 0
+	noVat    = -1
+)
 
-func (a *app) writeStatus(st kernelhost.Status) error {
+func (a *app) writeStatus(st kernelhost.Status, daemon *daemonDoc) error {
 	p := a.palette()
 	field := func(name, text string) {
 		fmt.Fprintf(a.stdout, "%s%s\n", p.Paint(screen.Dim, fmt.Sprintf("%-15s", name)), text)
@@ -63,6 +66,10 @@ func (a *app) writeStatus(st kernelhost.Status) error {
 	}
 	field("totals", vatTotals(st.Counts))
 	field("waiting", fmt.Sprintf("%s queued, %s held", screen.Count(st.Counts.Queued), screen.Count(st.Counts.Held)))
+	a.writeDaemon(daemon, field)
+	if daemon != nil && daemon.Busy != nil {
+		return a.writeBusy(*daemon.Busy)
+	}
 	if len(st.Vats) > 0 {
 		fmt.Fprintln(a.stdout)
 		if err := writeVats(a.stdout, p, st.Vats); err != nil {
@@ -73,6 +80,12 @@ func (a *app) writeStatus(st kernelhost.Status) error {
 		fmt.Fprintln(a.stdout, p.Paint(screen.Dim, fmt.Sprintf("… and %s more (--limit)", screen.Count(st.Counts.Vats-int64(len(st.Vats))))))
 	}
 	return nil
+}
+
+// writeBusy says why there are no vats to see.
+func (a *app) writeBusy(why string) error {
+	_, err := fmt.Fprintf(a.stdout, "\n%s\n", a.palette().Paint(screen.Yellow, "the vats cannot be listed now: "+screen.Escape(why)))
+	return err
 }
 
 func vatTotals(c pipeproto.Counts) string {

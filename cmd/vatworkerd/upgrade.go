@@ -38,12 +38,24 @@ func (s *session) bundleID(nameOrFile string) (string, error) {
 	if err != nil || ok {
 		return id, err
 	}
-	if _, err := os.Stat(nameOrFile); errors.Is(err, fs.ErrNotExist) {
+	path := s.app.path(nameOrFile)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", usageError("cannot use --bundle %q: no bundle of the config has this name, and there is no such file", nameOrFile)
 	}
-	id, data, err := config.LoadBundle(s.ctx, nameOrFile, bundler())
+	id, data, err := config.LoadBundle(s.ctx, path, bundler())
 	if err != nil {
-		return "", err
+		return "", inFile(err, path, nameOrFile)
 	}
 	return id, s.kernel.AddBundle(s.ctx, id, "", data)
+}
+
+// inFile names a file, in an error about it, as the command line does.
+func inFile(err error, path, name string) error {
+	var bad *config.Error
+	if errors.As(err, &bad) && bad.File == path {
+		named := *bad
+		named.File = name
+		return &named
+	}
+	return err
 }

@@ -33,8 +33,8 @@ func (a *app) vatListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the vats", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withKernel(cmd.Context(), func(s *session) error {
-				st, err := s.kernel.Status(s.ctx, "", everyVat)
+			return a.withView(cmd.Context(), func(s *session) error {
+				st, err := s.see.Status(s.ctx, "", everyVat)
 				if err != nil {
 					return err
 				}
@@ -51,8 +51,8 @@ func (a *app) vatShowCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "show VAT", Short: "Show all there is to know about a vat", Args: oneVat,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withKernel(cmd.Context(), func(s *session) error {
-				v, err := s.kernel.Vat(s.ctx, args[0])
+			return a.withView(cmd.Context(), func(s *session) error {
+				v, err := s.see.Vat(s.ctx, args[0])
 				if err != nil {
 					return err
 				}
@@ -65,10 +65,10 @@ func (a *app) vatShowCommand() *cobra.Command {
 	}
 }
 
-// control is a request of the holder of a vat's admin node.
-type control func(k *kernelhost.Kernel, ctx context.Context, vat, reason string) (pipeproto.VatStatus, error)
+// vatControl is a request of the holder of a vat's admin node.
+type vatControl func(k *kernelhost.Kernel, ctx context.Context, vat, reason string) (pipeproto.VatStatus, error)
 
-func (a *app) vatControlCommand(verb, about string, do control) *cobra.Command {
+func (a *app) vatControlCommand(verb, about string, do vatControl) *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{Use: verb + " VAT", Short: about, Args: oneVat}
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for people; kept in the vat's record")
