@@ -27,7 +27,7 @@ func (d *DB) Prepared() (height int64, ok bool) {
 func (d *DB) ActivityHash() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.activity
+	return d.now.activity
 }
 
 // BeginCrank opens a crank, and a block around it if none is open.
@@ -71,7 +71,7 @@ func (d *DB) Commit(height int64) error {
 	if err := d.seal("commit", height); err != nil {
 		return err
 	}
-	d.height, d.settled = height, d.activity
+	d.height, d.settled = height, d.now
 	d.checkpointIfLarge()
 	return nil
 }
@@ -167,8 +167,14 @@ func (d *DB) writeSeal(height int64) error {
 	if err := d.exec("exec", setMeta, "height", height); err != nil {
 		return err
 	}
-	if d.activity != "" {
-		if err := d.exec("exec", setMeta, "activityHash", d.activity); err != nil {
+	if d.now.activity != "" {
+		if err := d.exec("exec", setMeta, "activityHash", d.now.activity); err != nil {
+			return err
+		}
+	}
+	d.sumUp()
+	if d.now.sum != d.settled.sum {
+		if err := d.exec("exec", setMeta, sumKey, d.now.sum.encode()); err != nil {
 			return err
 		}
 	}
@@ -205,7 +211,7 @@ func (d *DB) finish(height int64) error {
 	if err != nil {
 		return err
 	}
-	d.height, d.prepared, d.settled = height, 0, d.activity
+	d.height, d.prepared, d.settled = height, 0, d.now
 	crashpoint.Here(crashpoint.StoreFinishDone)
 	d.checkpointIfLarge()
 	return nil
@@ -242,7 +248,7 @@ func (d *DB) dropOpenBlock() error {
 		}
 		crashpoint.Here(crashpoint.StoreRollbackOpen)
 	}
-	d.activity, d.lost = d.settledOrActivity(), nil
+	d.now, d.touched, d.lost = d.settledOrNow(), touched{}, nil
 	if len(d.local) == 0 {
 		return nil
 	}
@@ -253,11 +259,11 @@ func (d *DB) dropOpenBlock() error {
 	return nil
 }
 
-// settledOrActivity gives the hash that holds without an open block: a prepared
+// settledOrNow gives the hashes that hold without an open block: a prepared
 // block has its own until it is undone.
-func (d *DB) settledOrActivity() string {
+func (d *DB) settledOrNow() hashes {
 	if d.prepared != 0 {
-		return d.activity
+		return d.now
 	}
 	return d.settled
 }
@@ -266,7 +272,7 @@ func (d *DB) settledOrActivity() string {
 func (d *DB) loseBlock(err error) error {
 	d.endCrank()
 	d.inBlock = false
-	d.activity = d.settled
+	d.now, d.touched = d.settled, touched{}
 	d.lost = err
 	if rollErr := d.rollbackTransaction(); rollErr != nil {
 		return errors.Join(err, rollErr)

@@ -14,16 +14,18 @@ import (
 // Kinds of problems of the store itself, besides KindDatabase and KindBundle.
 const (
 	KindBlock ProblemKind = "block" // heights, activity hash, the undo of a prepared block
+	KindState ProblemKind = "state" // all keys and values together
 )
 
 // Names under which an audit counts.
 const (
 	CountFiles = "files"
 	CountUndo  = "undo images"
+	CountKeys  = "keys"
 )
 
 // CheckFile checks a database file of this package: the file itself, its schema,
-// the heights and the undo. undo says that the store is one that keeps an undo;
+// the heights, the undo, and the hash of all keys and values. undo says that the store is one that keeps an undo;
 // name is the file's in the places of problems. A problem does not stop it.
 // Errors: that of the audit's context, those of the disk.
 func CheckFile(a *Audit, s Source, name string, undo bool) error {
@@ -33,7 +35,7 @@ func CheckFile(a *Audit, s Source, name string, undo bool) error {
 		return err
 	}
 	c.Count(CountFiles, 1)
-	return c.run(c.integrity, c.schema, c.standing, c.images)
+	return c.run(c.integrity, c.schema, c.standing, c.images, c.sum)
 }
 
 // Check is CheckFile for a database that is open for writing, in a block or not,
@@ -50,7 +52,7 @@ func (d *DB) Check() error {
 		Audit: NewAudit(context.Background(), nil), s: d, name: filepath.Base(d.path),
 		undo: d.opts.Undo, mayUndo: inBlock || prepared != 0,
 	}
-	if err := c.run(c.integrity, c.standing, c.images); err != nil {
+	if err := c.run(c.integrity, c.standing, c.images, c.sum); err != nil {
 		return err
 	}
 	if at, err := readStanding(readerAsker{d}); err == nil && at.prepared != prepared {
@@ -145,7 +147,10 @@ func schemaOf(version int, undo bool) (objects map[string]string, err error) {
 	}
 	r := &ReadOnly{path: "schema", conn: c}
 	defer func() { err = errors.Join(err, c.close()) }()
-	sql := strings.Join(migrations[:version], "")
+	sql := ""
+	for _, m := range migrations[:version] {
+		sql += m.sql
+	}
 	if undo {
 		for _, t := range consensusTables() {
 			sql += createTriggers(t)
@@ -189,7 +194,7 @@ func (c *fileCheck) standing() error {
 }
 
 // metaKeys lists the keys of the table meta.
-func metaKeys() []string { return []string{"activityHash", "height"} }
+func metaKeys() []string { return []string{"activityHash", "height", sumKey} }
 
 func isHash(text string) bool {
 	return len(text) == 64 && strings.Trim(text, "0123456789abcdef") == ""

@@ -181,12 +181,13 @@ func (c *Crank) Commit(hostDigest []byte) (activityHash string, err error) {
 	for _, ch := range changes {
 		c.db.recent.put(ch.key, ch.entry)
 	}
+	c.db.touch(changes)
 	c.hash.changes(changes)
 	c.hash.record("host", string(hostDigest))
-	c.db.activity = nextActivityHash(c.db.activity, c.hash.sum())
+	c.db.now.activity = nextActivityHash(c.db.now.activity, c.hash.sum())
 	c.db.endCrank()
 	crashpoint.Here(crashpoint.StoreCrankKept)
-	return c.db.activity, nil
+	return c.db.now.activity, nil
 }
 
 // apply writes the kv changes and closes the savepoint.

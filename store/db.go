@@ -41,14 +41,23 @@ type DB struct {
 	lock     *os.File
 	height   int64  // last committed
 	prepared int64  // prepared and not committed, 0 if none
-	settled  string // activity hash to go back to if the open block is dropped
-	activity string // activity hash as of the last committed crank
+	settled  hashes // to go back to if the open block is dropped
+	now      hashes // as of the last committed crank; the sum without what is touched
+	touched  touched
+	numbers  *pairNumbers
 	inBlock  bool
 	crank    *Crank             // the open crank
 	lost     error              // why the open block was lost, until Rollback
 	broken   error              // why only Close is left
 	recent   recent             // of kv
 	local    map[string]*string // local writes since the block began; nil: deleted
+}
+
+// hashes are what stands for all that a database has gone through, and for what
+// it holds.
+type hashes struct {
+	activity string
+	sum      stateSum
 }
 
 // Open opens or creates the database file at path, brings its schema up to
@@ -63,7 +72,7 @@ func Open(path string, opts Options) (*DB, error) {
 		return nil, fmt.Errorf("cannot open database %s: %w", path, err)
 	}
 	crashpoint.Here(crashpoint.StoreOpenLocked)
-	d := &DB{path: path, opts: opts, lock: lock, local: map[string]*string{}}
+	d := &DB{path: path, opts: opts, lock: lock, local: map[string]*string{}, numbers: newPairNumbers()}
 	if err := d.open(); err != nil {
 		return nil, errors.Join(err, d.closeAll())
 	}
@@ -123,7 +132,13 @@ func (d *DB) loadState() error {
 	if err != nil {
 		return err
 	}
-	d.activity, d.settled = at.activity, at.activity
+	sum, err := readSum(d)
+	if err != nil {
+		return &CorruptError{Path: d.path, Err: err}
+	}
+	d.touched = touched{}
+	d.now = hashes{activity: at.activity, sum: sum}
+	d.settled = d.now
 	d.prepared, d.height = at.prepared, at.committed()
 	return nil
 }

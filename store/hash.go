@@ -19,7 +19,12 @@ func newCrankHasher() *crankHasher { return &crankHasher{h: sha256.New()} }
 // record hashes a tag line and netstrings, so that no two different sequences
 // of records have the same text.
 func (c *crankHasher) record(tag string, parts ...string) {
-	b := append(c.buf[:0], tag...)
+	c.buf = appendRecord(c.buf[:0], tag, parts...)
+	c.h.Write(c.buf)
+}
+
+func appendRecord(b []byte, tag string, parts ...string) []byte {
+	b = append(b, tag...)
 	b = append(b, '\n')
 	for _, p := range parts {
 		b = strconv.AppendInt(b, int64(len(p)), 10)
@@ -27,9 +32,7 @@ func (c *crankHasher) record(tag string, parts ...string) {
 		b = append(b, p...)
 		b = append(b, ',')
 	}
-	b = append(b, '\n')
-	c.h.Write(b)
-	c.buf = b
+	return append(b, '\n')
 }
 
 func (c *crankHasher) changes(changes []change) {

@@ -115,7 +115,7 @@ func TestMigrationFromTheFirstSchema(t *testing.T) {
 	path := testPath(t)
 	conn, err := openConn(path, "")
 	must(t, err)
-	must(t, conn.script(migrations[0]))
+	must(t, conn.script(migrations[0].sql))
 	must(t, conn.script(fmt.Sprintf("PRAGMA user_version = 1; PRAGMA application_id = %d; INSERT INTO kv VALUES ('old', 'value')", applicationID)))
 	must(t, conn.close())
 	d := openTest(t, path, false)

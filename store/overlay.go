@@ -58,6 +58,7 @@ func (o *overlay) nextExisting(prior, prefix string) (string, bool) {
 // change is one key that a crank leaves different from how it found it.
 type change struct {
 	key string
+	was entry
 	entry
 }
 
@@ -71,7 +72,7 @@ func (o *overlay) changes(load func(key string) (entry, error)) ([]change, error
 			return nil, err
 		}
 		if now := o.changed[key]; now != was {
-			out = append(out, change{key, now})
+			out = append(out, change{key, was, now})
 		}
 	}
 	return out, nil

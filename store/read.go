@@ -17,6 +17,7 @@ type Source interface {
 	Height() int64
 	Prepared() (height int64, ok bool)
 	ActivityHash() string
+	StateHash() string
 }
 
 // keysAtOnce bounds how many values are in memory while keys are walked.
@@ -25,12 +26,16 @@ const keysAtOnce = 64
 // EachKey calls f for every key that starts with prefix, in bytewise order, with
 // its value. An error of f ends the walk and comes out as it is.
 func EachKey(r Reader, prefix string, f func(key, value string) error) error {
+	return eachKey(readerAsker{r}, prefix, f)
+}
+
+func eachKey(a asker, prefix string, f func(key, value string) error) error {
 	query, args := "SELECT key, value FROM kv WHERE key >= ? AND key < ? ORDER BY key LIMIT ?", []any{prefix, prefixEnd(prefix), keysAtOnce}
 	if args[1] == "" {
 		query, args = "SELECT key, value FROM kv WHERE key >= ? ORDER BY key LIMIT ?", []any{prefix, keysAtOnce}
 	}
 	for {
-		rows, err := r.Query(query, args...)
+		rows, err := a.rows("query", -1, query, args...)
 		if err != nil {
 			return err
 		}

@@ -11,13 +11,19 @@ import (
 // taken for one of them.
 const applicationID = 0x76776b64
 
+// migration is one step: SQL, or what SQL cannot say.
+type migration struct {
+	sql string
+	run func(*DB) error
+}
+
 // migrations are the steps from an empty file to the present schema, in order.
 // PRAGMA user_version counts the steps a file has taken. A step that was
 // released is never changed; a new one is appended.
-var migrations = [...]string{
+var migrations = [...]migration{
 	// 1: the tables of the first release. Columns and constraints of the
 	// transcript tables are those of the JavaScript store.
-	`
+	{sql: `
 CREATE TABLE kv (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE transcriptItems (
   vatID TEXT NOT NULL, position INTEGER NOT NULL, item TEXT NOT NULL, incarnation INTEGER NOT NULL,
@@ -38,18 +44,20 @@ CREATE TABLE undo (
 CREATE TABLE prepared (one INTEGER PRIMARY KEY CHECK (one = 1), height INTEGER NOT NULL);
 CREATE TABLE local (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX snapshotsInUse ON snapshots (hash) WHERE inUse = 1;
-`,
+`},
 	// 2: what a kernel host's blocks send to the world outside.
-	`
+	{sql: `
 CREATE TABLE outbox (
   sender TEXT NOT NULL, id INTEGER NOT NULL, height INTEGER NOT NULL, data TEXT NOT NULL,
   PRIMARY KEY (sender, id));
-`,
+`},
 	// 3: whether the file of a snapshot that is no longer in use stays is asked
 	// by its hash.
-	`
+	{sql: `
 CREATE INDEX snapshotsByHash ON snapshots (hash);
-`,
+`},
+	// 4: the hash of all keys and values.
+	{run: (*DB).beginSum},
 }
 
 // consensusTable is a table whose changes a prepared block can take back.
@@ -86,8 +94,8 @@ func (d *DB) migrate() error {
 	if err := d.begin(); err != nil {
 		return err
 	}
-	for i := found; i < len(migrations); i++ {
-		if err := d.script("migrate", migrations[i]); err != nil {
+	for _, m := range migrations[found:] {
+		if err := d.take(m); err != nil {
 			return d.giveUp(err)
 		}
 	}
@@ -97,6 +105,13 @@ func (d *DB) migrate() error {
 	}
 	crashpoint.Here(crashpoint.StoreOpenMigrated)
 	return d.commitTransaction()
+}
+
+func (d *DB) take(m migration) error {
+	if m.run != nil {
+		return m.run(d)
+	}
+	return d.script("migrate", m.sql)
 }
 
 // schemaVersion reads the version of the file and refuses what is not ours. A

@@ -10,6 +10,7 @@ import (
 type View struct {
 	*ReadOnly
 	at      standing
+	sum     stateSum // zero in a file that is outdated
 	version int
 }
 
@@ -35,7 +36,17 @@ func (v *View) load() (err error) {
 	if v.version == 0 {
 		return &EmptyError{Path: v.path}
 	}
-	v.at, err = readStanding(v.ReadOnly)
+	return v.stand()
+}
+
+// stand reads where the file stands.
+func (v *View) stand() (err error) {
+	if v.at, err = readStanding(v.ReadOnly); err != nil || v.Outdated() {
+		return err
+	}
+	if v.sum, err = readSum(v.ReadOnly); err != nil {
+		err = &CorruptError{Path: v.path, Err: err}
+	}
 	return err
 }
 
@@ -51,6 +62,9 @@ func (v *View) Prepared() (height int64, ok bool) { return v.at.prepared, v.at.p
 
 // ActivityHash gives the hex activity hash as of the last crank that is seen.
 func (v *View) ActivityHash() string { return v.at.activity }
+
+// StateHash gives the hash of all keys and values, hex.
+func (v *View) StateHash() string { return v.sum.hash() }
 
 // Get gives the value of a key.
 func (v *View) Get(key string) (value string, ok bool, err error) { return kvGet(v.ReadOnly, key) }
@@ -75,9 +89,7 @@ func (v *View) Rewind() error {
 	if err := v.conn.script("PRAGMA query_only = 0;" + rewindViews() + "PRAGMA query_only = 1"); err != nil {
 		return typedError("rewind", v.path, err)
 	}
-	at, err := readStanding(v.ReadOnly)
-	v.at = at
-	return err
+	return v.stand()
 }
 
 // rewindViews is SQL that hides each consensus table behind a temporary view of
