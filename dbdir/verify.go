@@ -21,6 +21,10 @@ type Verification struct {
 	Dir          string `json:"db"`
 	Height       int64  `json:"height"`
 	ActivityHash string `json:"activityHash"`
+	// StateHash and HostStateHash are the hashes of all keys and values of the two
+	// databases, as they are kept.
+	StateHash     string `json:"stateHash"`
+	HostStateHash string `json:"hostStateHash"`
 	InUse        bool   `json:"inUse"` // a process has the databases open
 	// Checked says what was checked, always the same things in the same order.
 	Checked []Checked `json:"checked"`
@@ -44,10 +48,10 @@ const countBundles = "bundles"
 // counted lists what a verification counts.
 func counted() []string {
 	return []string{
-		store.CountFiles, store.CountUndo, supervisor.CountVats, supervisor.CountItems, supervisor.CountCleanups,
+		store.CountFiles, store.CountKeys, store.CountUndo, supervisor.CountVats, supervisor.CountItems, supervisor.CountCleanups,
 		transcripts.CountSpans, transcripts.CountPruned, transcripts.CountItems,
 		supervisor.CountSnapshots, supervisor.CountFiles, countBundles,
-		kernelhost.CountHostKeys, kernelhost.CountEntries, kernelhost.CountObjects, kernelhost.CountPromises, kernelhost.CountOutputs,
+		kernelhost.CountEntries, kernelhost.CountObjects, kernelhost.CountPromises, kernelhost.CountOutputs,
 	}
 }
 
@@ -97,7 +101,8 @@ type verifier struct {
 
 func (v *verifier) verification() Verification {
 	result := Verification{
-		Dir: v.dir, Height: v.Height(), ActivityHash: v.vats.ActivityHash(), InUse: v.inUse,
+		Dir: v.dir, Height: v.Height(), ActivityHash: v.vats.ActivityHash(),
+		StateHash: v.vats.StateHash(), HostStateHash: v.host.StateHash(), InUse: v.inUse,
 		Problems: v.Problems(), Notes: v.Notes(),
 	}
 	for _, what := range counted() {
@@ -148,7 +153,10 @@ func (v *verifier) align() error {
 	height, _ := v.vats.Prepared()
 	v.Note(store.Problem{Kind: store.KindBlock, Place: supervisor.DatabaseFile + " prepared",
 		What: fmt.Sprintf("block %d is prepared and the host has not committed it: what was before it is checked", height)})
-	return v.vats.Rewind()
+	if err := v.vats.Rewind(); err != nil {
+		return err
+	}
+	return store.CheckSum(v.Audit, v.vats, supervisor.DatabaseFile)
 }
 
 var bundleHash = regexp.MustCompile(`^b1-[0-9a-f]{128}$`)

@@ -46,7 +46,7 @@ func TestVerifySound(t *testing.T) {
 	for _, c := range v.Checked {
 		counts[c.What] = c.Count
 	}
-	for _, what := range []string{"files", "vats", "queued items", "deferred deletions", "spans", "items", "snapshots", "snapshot files", "bundles", "host keys", "c-list entries", "objects", "promises"} {
+	for _, what := range []string{"files", "vats", "queued items", "deferred deletions", "spans", "items", "snapshots", "snapshot files", "bundles", "keys", "c-list entries", "objects", "promises"} {
 		if counts[what] == 0 {
 			t.Errorf("no %s were checked", what)
 		}
@@ -201,9 +201,15 @@ func TestVerifyNamesWhatIsDamaged(t *testing.T) {
 		{"another bundle", sql(vats, "UPDATE bundles SET id = replace(id, substr(id, 4, 1), 'f')", "DELETE FROM undo"),
 			[]string{"bundle bundle.b1-", "bundle bundle.b1-", "bundle bundle.b1-", "bundle bundle.b1-", "bundle bundle.b1-", "pair host.sqlite kv.namedBundleID.counter: vatworkerd does not hold the bundle"}},
 		{"another store", sql(host, "UPDATE local SET value = 'x' WHERE key = 'daemon.storeID'"), []string{"pair host.sqlite local.daemon.storeID: the name of the store of vats"}},
-		{"an admin key", sql(host, "UPDATE kv SET value = 'x' WHERE key = 'v1.adminKey'"), []string{"pair host.sqlite kv.v1.adminKey: the vat's admin key"}},
+		{"an admin key", sql(host, "UPDATE kv SET value = 'x' WHERE key = 'v1.adminKey'"), []string{"state host.sqlite kv: the hash of all keys and values", "pair host.sqlite kv.v1.adminKey: the vat's admin key"}},
 		{"a held message lost", sql(vats, "DELETE FROM kv WHERE key IN (SELECT max(key) FROM kv WHERE key LIKE 'q.v2.2.%')", "DELETE FROM undo"),
-			[]string{"queue vats.sqlite kv.qlen.v2: the length of the queue", "counts vats.sqlite kv.counts", "object host.sqlite kv.ko", "promise host.sqlite kv.kp", "promise host.sqlite kv.kp"}},
+			[]string{"state vats.sqlite kv: the hash of all keys and values", "queue vats.sqlite kv.qlen.v2: the length of the queue", "counts vats.sqlite kv.counts",
+				"object host.sqlite kv.ko", "promise host.sqlite kv.kp", "promise host.sqlite kv.kp"}},
+		{"a value of a vat's own", sql(vats, "UPDATE kv SET value = value || 'x' WHERE key IN (SELECT max(key) FROM kv WHERE key LIKE 'vs.v1.%')", "DELETE FROM undo"),
+			[]string{"state vats.sqlite kv: the hash of all keys and values"}},
+		{"a lost key of a vat's own", sql(vats, "DELETE FROM kv WHERE key IN (SELECT max(key) FROM kv WHERE key LIKE 'vs.v1.%')", "DELETE FROM undo"),
+			[]string{"state vats.sqlite kv: the hash of all keys and values"}},
+		{"a state sum", sql(host, "UPDATE meta SET value = replace(value, substr(value, 1, 1), 'f') WHERE key = 'stateSum'"), []string{"state host.sqlite kv: the hash of all keys and values"}},
 		{"snapshot files flipped", file(func(path string) {
 			data, _ := os.ReadFile(path)
 			data[len(data)/2] ^= 4

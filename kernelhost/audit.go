@@ -25,7 +25,6 @@ const (
 
 // Names under which an audit counts.
 const (
-	CountHostKeys = "host keys"
 	CountEntries  = "c-list entries"
 	CountObjects  = "objects"
 	CountPromises = "promises"

@@ -151,7 +151,7 @@ func TestDeterminism(t *testing.T) {
 		if len(status.Vats) != 3 || status.Vats[0].Name != "a" {
 			t.Fatalf("status %+v", status)
 		}
-		return r.out.String(), r.k.db.ActivityHash() + status.ActivityHash
+		return r.out.String(), r.k.db.ActivityHash() + status.ActivityHash + r.k.db.StateHash()
 	}
 	tables, hash := run(0)
 	for _, blockCranks := range []int64{1, 2, 3} {

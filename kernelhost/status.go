@@ -11,7 +11,8 @@ import (
 type Status struct {
 	Height       int64                 `json:"height"`
 	ActivityHash string                `json:"activityHash"`
-	Epoch        int64                 `json:"epoch"` // restart-alls so far
+	StateHash    string                `json:"stateHash"` // of all keys and values of the daemon's
+	Epoch        int64                 `json:"epoch"`     // restart-alls so far
 	Panic        string                `json:"panic,omitempty"`
 	ImageID      string                `json:"imageID"`
 	Engine       string                `json:"engine"`
@@ -57,7 +58,7 @@ func (k *Kernel) Status(ctx context.Context, after string, limit int) (Status, e
 
 // Add appends a page of vats, with the state as of that page.
 func (s *Status) Add(page pipeproto.Status) {
-	s.Height, s.ActivityHash, s.Epoch, s.Panic = page.Height, page.ActivityHash, page.Epoch, page.Panic
+	s.Height, s.ActivityHash, s.StateHash, s.Epoch, s.Panic = page.Height, page.ActivityHash, page.StateHash, page.Epoch, page.Panic
 	s.ImageID, s.Engine, s.EngineSHA256 = page.ImageID, page.Engine, page.EngineSHA256
 	s.Counts, s.More = page.Counts, page.More
 	s.Vats = append(s.Vats, page.Vats...)

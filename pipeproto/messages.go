@@ -475,6 +475,7 @@ type Counts struct {
 type Status struct {
 	Height       int64       `msgpack:"height"`
 	ActivityHash string      `msgpack:"activityHash"`
+	StateHash    string      `msgpack:"stateHash"` // of all keys and values: docs/store.md
 	Epoch        int64       `msgpack:"epoch"`
 	Counts       Counts      `msgpack:"counts"`
 	Panic        string      `msgpack:"panic"`

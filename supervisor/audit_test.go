@@ -147,24 +147,29 @@ func damages() map[string]struct{ sql, want string } {
 	}
 }
 
+// damage runs a statement past the store, in an open block; it must change something.
+func (r *rig) damage(sql string) {
+	r.t.Helper()
+	c, err := r.s.db.BeginCrank()
+	r.must(err)
+	if n, err := c.ExecCount(sql); err != nil || n == 0 {
+		r.t.Fatalf("%s: %d rows changed, %v", sql, n, err)
+	}
+	_, err = c.Commit(nil)
+	r.must(err)
+}
+
 func TestAuditNamesWhatIsDamaged(t *testing.T) {
 	r := inEveryState(t)
 	if found := problems(t, r.s.db); len(found) > 0 {
 		t.Fatalf("before any damage: %q", found)
 	}
+	r.damage("UPDATE kv SET value = value WHERE key = 'seq'") // what was read is forgotten with its block
+	r.must(r.s.db.Rollback())
 	for name, d := range damages() {
 		t.Run(name, func(t *testing.T) {
 			defer func() { r.must(r.s.db.Rollback()) }()
-			c, err := r.s.db.BeginCrank()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if n, err := c.ExecCount(d.sql); err != nil || n == 0 {
-				t.Fatalf("%d rows changed, %v", n, err)
-			}
-			if _, err = c.Commit(nil); err != nil {
-				t.Fatal(err)
-			}
+			r.damage(d.sql)
 			compareLines(t, problems(t, r.s.db), strings.Split(d.want, "\n"))
 		})
 	}

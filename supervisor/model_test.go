@@ -360,7 +360,7 @@ func (p *pair) check(*rapid.T) {
 			p.t.Fatalf("ran %v\nmodel %v", got, p.m.order)
 		}
 	})
-	if a, b := p.rigs[0].s.db.ActivityHash(), p.rigs[1].s.db.ActivityHash(); a != b {
+	if a, b := p.rigs[0].hashes(), p.rigs[1].hashes(); a != b {
 		p.t.Fatalf("activity hashes differ: %s, %s", a, b)
 	}
 }

@@ -272,6 +272,9 @@ func (r *rig) reopen() {
 	r.open()
 }
 
+// hashes stand for all that was done, and for all keys and values.
+func (r *rig) hashes() string { return r.s.db.ActivityHash() + " " + r.s.db.StateHash() }
+
 func (r *rig) commit() {
 	r.t.Helper()
 	r.must(r.s.db.Prepare(r.height + 1))

@@ -20,7 +20,7 @@ func (s *Supervisor) status(req pipeproto.StatusRequest) (pipeproto.Status, erro
 		return pipeproto.Status{}, err
 	}
 	st := pipeproto.Status{
-		Height: s.db.Height(), ActivityHash: s.db.ActivityHash(), Epoch: epoch,
+		Height: s.db.Height(), ActivityHash: s.db.ActivityHash(), StateHash: s.db.StateHash(), Epoch: epoch,
 		ImageID: s.image.ID(), Engine: s.image.Engine.Kind.String(), EngineSHA256: s.image.Engine.SHA256,
 		Counts: pipeproto.Counts{
 			Vats: n.Vats, Suspended: n.Suspended, Paused: n.Paused, Terminated: n.Terminated,

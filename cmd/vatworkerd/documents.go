@@ -85,6 +85,7 @@ func orNull(s string) *string {
 // statusDoc is the document of `status`.
 type statusDoc struct {
 	ActivityHash string           `json:"activityHash"`
+	StateHash    string           `json:"stateHash"`
 	Height       int64            `json:"height"`
 	Epoch        int64            `json:"epoch"`
 	Panic        *string          `json:"panic"`
@@ -99,7 +100,7 @@ type statusDoc struct {
 
 func statusDocOf(st kernelhost.Status, daemon *daemonDoc) statusDoc {
 	return statusDoc{
-		ActivityHash: st.ActivityHash, Height: st.Height, Epoch: st.Epoch, Panic: orNull(st.Panic),
+		ActivityHash: st.ActivityHash, StateHash: st.StateHash, Height: st.Height, Epoch: st.Epoch, Panic: orNull(st.Panic),
 		Counts: st.Counts, ImageID: st.ImageID, Engine: st.Engine, EngineSHA256: st.EngineSHA256,
 		Vats: vatDocsOf(st.Vats), More: st.More, Daemon: daemon,
 	}

@@ -208,7 +208,9 @@ func TestPoolSizeDoesNotMatter(t *testing.T) {
 	run := func(db, maxOnline, blockCranks string) (runDoc, string) {
 		var doc runDoc
 		r.json(&doc, "run", "config.json", "--db", db, "--max-online", maxOnline, "--block-cranks", blockCranks)
-		return doc, r.ok("spans", "--db", db, "--json").stdout
+		var status statusDoc
+		r.json(&status, "status", "--db", db)
+		return doc, r.ok("spans", "--db", db, "--json").stdout + status.StateHash
 	}
 	small, smallSpans := run("one", "1", "1")
 	large, largeSpans := run("many", "50", "0")

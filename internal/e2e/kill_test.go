@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"vatworkerd/dbdir"
 	"vatworkerd/internal/procs"
 	"vatworkerd/internal/testrig"
 )
@@ -72,18 +74,33 @@ func activityHash(t *testing.T, document string) string {
 	return doc.ActivityHash
 }
 
+// hashesOf gives the hashes of a database that must be sound: of all that was
+// done, and of all keys and values.
+func hashesOf(t *testing.T, db, document string) string {
+	t.Helper()
+	v, err := dbdir.Verify(context.Background(), db, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range v.Problems {
+		t.Errorf("%s: %s", p.Kind, p)
+	}
+	return strings.Join([]string{activityHash(t, document), v.StateHash, v.HostStateHash}, " ")
+}
+
 // TestKilledAnywhereEndsTheSame kills the host, the daemon, a worker or all of
 // them with SIGKILL at random instants, again and again, and lets the next run go
 // on. No kill may leave a process, databases out of step, or half a block; the
 // last run must end where an undisturbed one ends and leave no orphan.
 func TestKilledAnywhereEndsTheSame(t *testing.T) {
 	bin, config := program(t), config(t)
-	cmd, out := start(t, bin, config, filepath.Join(t.TempDir(), "db"), 50)
+	reference := filepath.Join(t.TempDir(), "db")
+	cmd, out := start(t, bin, config, reference, 50)
 	began := time.Now()
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	want, took := activityHash(t, out.String()), time.Since(began)
+	want, took := hashesOf(t, reference, out.String()), time.Since(began)
 
 	seed := time.Now().UnixNano()
 	t.Logf("seed %d", seed)
@@ -106,7 +123,7 @@ func TestKilledAnywhereEndsTheSame(t *testing.T) {
 			wantNoProcess(t, filepath.Dir(db))
 			standing(t, db)
 			if err == nil {
-				if got := activityHash(t, out.String()); got != want {
+				if got := hashesOf(t, db, out.String()); got != want {
 					t.Errorf("round %d ends in %s, undisturbed runs in %s", round, got, want)
 				}
 				break
