@@ -25,7 +25,7 @@ type Verification struct {
 	// databases, as they are kept.
 	StateHash     string `json:"stateHash"`
 	HostStateHash string `json:"hostStateHash"`
-	InUse        bool   `json:"inUse"` // a process has the databases open
+	InUse         bool   `json:"inUse"` // a process has the databases open
 	// Checked says what was checked, always the same things in the same order.
 	Checked []Checked `json:"checked"`
 	// Problems are in the order in which they were found, which is always the same.

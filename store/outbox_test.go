@@ -60,7 +60,8 @@ func TestOutputsAreInTheActivityHash(t *testing.T) {
 		d := openTest(t, testPath(t), false)
 		return inCrank(t, d, func(c *Crank) { must(t, c.PutOutput("d7", 1, data)) })
 	}
-	if hash("a") != hash("a") || hash("a") == hash("b") {
+	first, again, other := hash("a"), hash("a"), hash("b")
+	if first != again || first == other {
 		t.Error("the activity hash does not tell outputs apart")
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"vatworkerd/internal/blockhost"
@@ -101,11 +100,6 @@ type ran struct {
 	stderr string
 	state  *os.ProcessState
 	passed map[string]map[crashpoint.Name]int // by process
-}
-
-func (r ran) killed() bool {
-	status, ok := r.state.Sys().(syscall.WaitStatus)
-	return ok && status.Signal() == syscall.SIGKILL
 }
 
 // task is one run of the host on a database.
