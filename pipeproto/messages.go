@@ -587,6 +587,7 @@ type ConsoleEvent struct {
 	Source string `msgpack:"source" json:"source"`
 	Level  string `msgpack:"level" json:"level"`
 	Text   string `msgpack:"text" json:"text"`
+	Replay bool   `msgpack:"replay" json:"replay,omitempty"` // it was printed before, when the delivery was new
 }
 
 // WarningEvent is something the operator should know.

@@ -44,6 +44,7 @@ func (c *crank) deliver(rec *record, delivery json.RawMessage) (ranDelivery, err
 // write this crank; the others are acknowledged and collected.
 func (c *crank) deliverTo(w *worker, rec *record, delivery json.RawMessage) (ranDelivery, error) {
 	calls := &syscalls{c: c, rec: rec}
+	c.s.speech.begins(rec, c.s.live.positionOf(rec.ID), false)
 	outer := c.s.live.enter(stepDelivery, rec)
 	result, err := w.process.Deliver(delivery, calls)
 	c.s.live.leave(outer)

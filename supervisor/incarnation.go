@@ -35,9 +35,11 @@ func (c *crank) startIncarnation(rec *record, ch change) error {
 		return err
 	}
 	init := transcripts.InitializeWorker(rec.BundleID, rec.WorkerBundleIDs)
-	if _, err := transcripts.Append(c.tx, rec.ID, init.Encode()); err != nil {
+	position, err := transcripts.Append(c.tx, rec.ID, init.Encode())
+	if err != nil {
 		return err
 	}
+	c.s.live.at(rec.ID, position+1)
 	run, err := c.deliverTo(w, rec, delivery)
 	if err != nil {
 		return err

@@ -69,7 +69,7 @@ func (s *Supervisor) launchFrom(rec *record, image xsnap.Image, heap io.Reader) 
 }
 
 func (s *Supervisor) startOptions(rec *record) xsnap.StartOptions {
-	o := xsnap.StartOptions{Name: rec.ID + ":" + rec.Name, Sink: s.sinkFor(rec), Limits: s.limits, Sandbox: s.sandbox, CPU: -1}
+	o := xsnap.StartOptions{Name: rec.ID + ":" + rec.Name, Sink: s.speech.sink(rec), Limits: s.limits, Sandbox: s.sandbox, CPU: -1}
 	if !rec.Options.Unmetered {
 		o.MeterLimit = meterLimit
 	}
@@ -86,14 +86,17 @@ func (setupHandler) Syscall(json.RawMessage) (json.RawMessage, error) {
 func (setupHandler) Console(string, string, []json.RawMessage) {}
 func (setupHandler) TestLog([]json.RawMessage)                 {}
 
-// replayHandler answers syscalls from the transcript; what the vat prints was
-// printed before.
+// replayHandler answers syscalls from the transcript.
 type replayHandler struct {
 	replayer *transcripts.Replayer
+	rec      *record
+	speech   *speech
 }
 
 func (h replayHandler) Syscall(vso json.RawMessage) (json.RawMessage, error) {
 	return h.replayer.Syscall(vso)
 }
-func (replayHandler) Console(string, string, []json.RawMessage) {}
-func (replayHandler) TestLog([]json.RawMessage)                 {}
+func (h replayHandler) Console(source, level string, args []json.RawMessage) {
+	h.speech.console(h.rec, source, level, args)
+}
+func (replayHandler) TestLog([]json.RawMessage) {}

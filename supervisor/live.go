@@ -24,6 +24,7 @@ const (
 	alarmWorker = "worker" // a worker keeps its vat waiting
 	alarmBlock  = "block"  // the open block is lost
 	alarmFiles  = "files"  // snapshots that are no longer used cannot be removed
+	alarmLogs   = "logs"   // worker logs cannot be written
 )
 
 // live is the picture of a supervisor for whoever looks on: noted down as the
@@ -118,11 +119,18 @@ func (l *live) leave(outer liveStep) {
 	l.step = outer
 }
 
-// at notes how far the transcript of a vat has come that was paged in.
+// at notes the position of a vat's next delivery.
 func (l *live) at(vatID string, position int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.next[vatID] = position
+}
+
+// positionOf gives the position of a vat's next delivery, if the vat is online.
+func (l *live) positionOf(vatID string) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.next[vatID]
 }
 
 // recorded notes a delivery at a position of the vat's transcript.

@@ -136,5 +136,6 @@ func (s *Supervisor) evict(vatID, why string) { s.pool.evict(vatID, why) }
 
 // pagedOut tells the people that a worker went.
 func (s *Supervisor) pagedOut(w *worker, why string) {
+	s.speech.forget(w.vatID)
 	s.emit(pipeproto.VatEvent{Kind: pipeproto.VatPagedOut, VatID: w.vatID, Name: w.name, Detail: why})
 }

@@ -107,7 +107,8 @@ func (run *rerun) one(position int64, entry transcripts.Entry) error {
 
 func (run *rerun) deliver(position int64, entry transcripts.Entry) error {
 	replayer := transcripts.NewReplayer(run.rec.ID, position, entry)
-	result, err := run.w.process.Deliver(entry.Delivery, replayHandler{replayer: replayer})
+	run.s.speech.begins(run.rec, position, true)
+	result, err := run.w.process.Deliver(entry.Delivery, replayHandler{replayer, run.rec, run.s.speech})
 	crashpoint.Here(crashpoint.SupervisorReplayed)
 	if err != nil {
 		return lostUnlessLocal(run.rec.ID, err)

@@ -120,9 +120,11 @@ func (c *crank) recordSnapshot(rec *record, position int64, info snapshots.Info)
 	if err != nil {
 		return err
 	}
-	if _, err := transcripts.Append(c.tx, rec.ID, transcripts.LoadSnapshot(info.Hash).Encode()); err != nil {
+	loaded, err := transcripts.Append(c.tx, rec.ID, transcripts.LoadSnapshot(info.Hash).Encode())
+	if err != nil {
 		return err
 	}
+	c.s.live.at(rec.ID, loaded+1)
 	return snapshots.Record(c.tx, rec.ID, position, span.Incarnation, info)
 }
 

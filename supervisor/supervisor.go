@@ -3,7 +3,6 @@ package supervisor
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -47,7 +46,11 @@ type Options struct {
 	Limits        xsnap.Limits
 	Sandbox       xsnap.Sandbox // how workers are contained
 	Watch         xsnap.Watch   // what is done about silent workers; Tell is the supervisor's own
-	Logger        hclog.Logger
+	// VatLogBytes and LogBytes bound the worker logs of a vat, and of all; 0 keeps
+	// none. ReplayConsole also passes on what vats print when they are replayed.
+	VatLogBytes, LogBytes int64
+	ReplayConsole         bool
+	Logger                hclog.Logger
 	// Control is the path of the control socket. Empty means vats.sock in Dir, and
 	// that nothing but a warning comes of it if it cannot be made; ControlOff
 	// means none.
@@ -99,6 +102,7 @@ type Supervisor struct {
 	table     [numEvents][numStates]cell
 	baton     *baton
 	live      *live
+	speech    *speech
 	db        *store.DB
 	snapshots *snapshots.Dir
 	bases     *heapBases
@@ -135,7 +139,7 @@ func Open(opts Options, host Host, hostHeight int64) (*Supervisor, error) {
 	s := &Supervisor{
 		table: lifecycle(), host: host, image: opts.Image, limits: opts.Limits, sandbox: opts.Sandbox, keep: max(0, opts.KeepSnapshots),
 		records: records{last: map[string]decoded{}}, log: opts.Logger, images: map[string]xsnap.Image{opts.Image.ID(): opts.Image},
-		baton: newBaton(), live: newLive(),
+		baton: newBaton(), live: newLive(), speech: newSpeech(host, opts.ReplayConsole),
 	}
 	if s.log == nil {
 		s.log = hclog.NewNullLogger()
@@ -164,6 +168,9 @@ func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
 		return err
 	}
 	crashpoint.Here(crashpoint.SupervisorAligned)
+	if err := s.openLogs(opts); err != nil {
+		return err
+	}
 	if s.snapshots, err = snapshots.OpenDir(filepath.Join(opts.Dir, SnapshotDir)); err != nil {
 		return err
 	}
@@ -212,6 +219,7 @@ func (s *Supervisor) Close() error {
 	if s.starter != nil {
 		s.starter.close()
 	}
+	s.speech.logs.Close()
 	if s.db == nil {
 		return nil
 	}
@@ -295,40 +303,4 @@ func (s *Supervisor) warn(format string, args ...any) {
 func (s *Supervisor) alarm(a xsnap.Alarm) {
 	s.warn("%v", a)
 	s.live.alarm(a)
-}
-
-// console passes on what a vat printed.
-func (s *Supervisor) console(rec *record, source, level string, args []json.RawMessage) {
-	_ = s.host.Event(pipeproto.EventConsole, pipeproto.ConsoleEvent{
-		VatID: rec.ID, Name: rec.Name, Source: source, Level: level, Text: joinArgs(args, " "),
-	})
-}
-
-// sinkFor takes what a worker writes to its stdout and stderr; it is called
-// from the worker's own goroutines.
-func (s *Supervisor) sinkFor(rec *record) xsnap.LogSink {
-	vatID, name, host := rec.ID, rec.Name, s.host
-	return func(stream, line string) {
-		_ = host.Event(pipeproto.EventConsole, pipeproto.ConsoleEvent{
-			VatID: vatID, Name: name, Source: stream, Level: "info", Text: line,
-		})
-	}
-}
-
-// joinArgs renders console or testLog arguments: strings as they are, all else
-// as JSON.
-func joinArgs(args []json.RawMessage, sep string) string {
-	var out []byte
-	for i, arg := range args {
-		if i > 0 {
-			out = append(out, sep...)
-		}
-		var text string
-		if json.Unmarshal(arg, &text) == nil {
-			out = append(out, text...)
-			continue
-		}
-		out = append(out, arg...)
-	}
-	return string(out)
 }

@@ -93,7 +93,7 @@ func (h *syscalls) callNow(args []json.RawMessage) json.RawMessage {
 
 // Console implements xsnap.Handler: what a vat prints goes out at once.
 func (h *syscalls) Console(source, level string, args []json.RawMessage) {
-	h.c.s.console(h.rec, source, level, args)
+	h.c.s.speech.console(h.rec, source, level, args)
 }
 
 // TestLog implements xsnap.Handler: the lines travel with the delivery, so that

@@ -102,13 +102,20 @@ func (n *narrator) console(ev pipeproto.ConsoleEvent) {
 	case "error":
 		style = screen.Red
 	}
+	kind := ev.Source
+	switch {
+	case ev.Replay:
+		kind = "replay"
+	case ev.Source == "vat":
+		kind = "console"
+	}
 	if ev.Source == "vat" {
-		n.line("console", screen.Dim, ev.VatID, ev.Name, style, ev.Text)
+		n.line(kind, screen.Dim, ev.VatID, ev.Name, style, ev.Text)
 		return
 	}
 	// What is not the vat's own console is mostly stack traces.
 	for _, line := range strings.Split(strings.TrimRight(ev.Text, "\n"), "\n") {
-		n.line(ev.Source, screen.Dim, ev.VatID, ev.Name, style, line)
+		n.line(kind, screen.Dim, ev.VatID, ev.Name, style, line)
 	}
 }
 

@@ -139,6 +139,7 @@ var (
 	pids      = regexp.MustCompile(`\b(process|pid) [0-9]+\b`)
 	waits     = regexp.MustCompile(`(?m)^(verify snapshots|verify swing-store|verify database|rehearse|replay .*|bundle)  .*\n`) // comes if the machine is slow
 	machine   = regexp.MustCompile(`share CPU [0-9]+|[0-9]+ may be open|\S*/node, \S*/tools/bundle.mjs`)
+	stamps    = regexp.MustCompile(`\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d+Z?`)
 	gaps      = regexp.MustCompile(`  +`)
 )
 
@@ -148,6 +149,7 @@ func (r *rig) normal(text string) string {
 	text = strings.ReplaceAll(text, r.dir, "DIR")
 	text = strings.ReplaceAll(text, filepath.Clean(testrig.BuildDir(r.t)), "BUILD")
 	text = waits.ReplaceAllString(text, "")
+	text = stamps.ReplaceAllString(text, "STAMP")
 	text = bundleIDs.ReplaceAllString(text, "b1-BUNDLE")
 	text = hashes.ReplaceAllString(text, "HASH")
 	text = micros.ReplaceAllString(text, "${1}N")

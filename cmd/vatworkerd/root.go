@@ -28,6 +28,7 @@ type app struct {
 	snapshots snapshotFlags
 	cpu       string
 	workers   workerFlags
+	workerLog logFlags
 	json      bool
 	logLevel  string
 	logJSON   bool
@@ -84,6 +85,7 @@ func (a *app) rootCommand() *cobra.Command {
 	a.snapshots.register(flags)
 	flags.StringVar(&a.cpu, "cpu", "auto", "CPU that deliveries and workers share: auto, off, or a number")
 	a.workers.register(flags)
+	a.workerLog.register(flags)
 	flags.BoolVar(&a.json, "json", false, "print one JSON document on stdout and nothing else")
 	flags.StringVar(&a.logLevel, "log-level", "", "what to log on stderr: trace, debug, info, warn, error, off (default: warn for serve, else off)")
 	flags.BoolVar(&a.logJSON, "log-json", false, "log JSON lines")
@@ -134,7 +136,7 @@ func (a *app) commands() []*cobra.Command {
 	}
 	return []*cobra.Command{
 		a.runCommand(), a.sendCommand(), a.statusCommand(), a.vatCommand(), a.restartCommand(),
-		a.replayCommand(), a.spansCommand(), a.snapshotCommand(), a.verifyCommand(), a.swingstoreCommand(), a.doctorCommand(),
+		a.replayCommand(), a.spansCommand(), a.snapshotCommand(), a.verifyCommand(), a.logsCommand(), a.swingstoreCommand(), a.doctorCommand(),
 		a.serveCommand(), a.versionCommand(),
 	}
 }

@@ -89,9 +89,13 @@ func (a *app) supervisorOptions(lockdown, supervisorBundle string) (supervisor.O
 	if err := a.workers.check(); err != nil {
 		return opts, err
 	}
+	if err := a.workerLog.check(); err != nil {
+		return opts, err
+	}
 	a.pool.apply(&opts)
 	a.snapshots.apply(&opts)
 	a.workers.apply(&opts)
+	a.workerLog.apply(&opts)
 	opts.Dir, opts.CacheDir = a.db, a.cache
 	if opts.Logger, err = a.logger("vatworkerd", logWarn); err != nil {
 		return opts, err

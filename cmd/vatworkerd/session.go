@@ -123,6 +123,7 @@ func (a *app) daemonFlags(dir string) ([]string, error) {
 	flags = append(flags, a.pool.arguments()...)
 	flags = append(flags, a.snapshots.arguments()...)
 	flags = append(flags, a.workers.arguments()...)
+	flags = append(flags, a.workerLog.arguments()...)
 	if a.logJSON {
 		flags = append(flags, "--log-json")
 	}
@@ -151,6 +152,9 @@ func (a *app) checkFlags() error {
 		if _, err := a.findEngine(); err != nil {
 			return err
 		}
+	}
+	if err := a.workerLog.check(); err != nil {
+		return err
 	}
 	return a.workers.check()
 }

@@ -16,10 +16,10 @@ import (
 func allowed() map[string][]string {
 	return map[string][]string{
 		"bench":          {"kernelhost", "kernelhost/config", "kernelhost/capdata", "pipeproto", "xsnap"},
-		"cmd/vatworkerd": {"kernelhost", "kernelhost/config", "kernelhost/capdata", "supervisor", "dbdir", "swingstore", "control", "xsnap", "pipeproto", "store"},
+		"cmd/vatworkerd": {"kernelhost", "kernelhost/config", "kernelhost/capdata", "supervisor", "dbdir", "swingstore", "control", "workerlogs", "xsnap", "pipeproto", "store"},
 		"dbdir":          {"kernelhost", "kernelhost/config", "supervisor", "snapshots", "transcripts", "pipeproto", "store"},
 		"kernelhost":     {"kernelhost/config", "kernelhost/capdata", "pipeproto", "store"},
-		"supervisor":     {"xsnap", "snapshots", "transcripts", "control", "pipeproto", "store"},
+		"supervisor":     {"xsnap", "snapshots", "transcripts", "control", "workerlogs", "pipeproto", "store"},
 		"control":        {"pipeproto"},
 		"swingstore":     {"xsnap", "snapshots", "transcripts", "pipeproto", "store"},
 		"snapshots":      {"pipeproto", "store"},
