@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -80,8 +81,12 @@ func dial(ctx context.Context, path, access string, patience time.Duration) (*Cl
 	}
 	c := &Client{conn: conn, wire: pipeproto.NewConn(conn, conn, pipeproto.ControlReplyBytes)}
 	if err := c.sayHello(ctx, access, patience); err != nil {
-		if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+		case errors.Is(err, os.ErrDeadlineExceeded):
 			err = &SilentError{Path: path, PID: daemon.pid}
+		case isGone(err):
+			err = &NobodyError{Path: path, Err: err}
 		}
 		return nil, errors.Join(err, conn.Close())
 	}
@@ -100,6 +105,13 @@ func (c *Client) sayHello(ctx context.Context, access string, patience time.Dura
 		return plain(err)
 	}
 	return c.conn.SetDeadline(time.Time{})
+}
+
+// isGone tells whether the daemon has ended, or hung up, whatever that does to a
+// socket that somebody reads or writes.
+func isGone(err error) bool {
+	var closed *pipeproto.ClosedError
+	return errors.As(err, &closed) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // plain gives the daemon's own words where it refused the connection.
@@ -149,7 +161,7 @@ func unwrapped(err error) error {
 // Call asks the daemon and waits for its answer; events that come meanwhile go to
 // h, which may be nil. When ctx ends the connection is closed, which tells the
 // daemon, and the error is that of ctx. Other errors are those of
-// pipeproto.Conn.Call.
+// pipeproto.Conn.Call; a daemon that has ended is always a *ClosedError.
 func (c *Client) Call(ctx context.Context, msgType string, req, reply any, h pipeproto.Handler) error {
 	stop := context.AfterFunc(ctx, func() { _ = c.conn.Close() })
 	defer stop()
@@ -157,7 +169,10 @@ func (c *Client) Call(ctx context.Context, msgType string, req, reply any, h pip
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return plain(err)
+	if err = plain(err); isGone(err) {
+		return &pipeproto.ClosedError{During: msgType, Err: err}
+	}
+	return err
 }
 
 // Close ends the connection.

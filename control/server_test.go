@@ -355,3 +355,58 @@ func TestStoppedDaemon(t *testing.T) {
 		t.Errorf("given up: %v", err)
 	}
 }
+
+// A daemon that dies is gone, whatever its end does to the socket.
+func TestKilledDaemonIsGone(t *testing.T) {
+	path := t.TempDir() + "/s"
+	daemon, out := child(t, "serve", path, nil)
+	if line, err := out.ReadString('\n'); err != nil || line != "up\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	idle, err := Dial(t.Context(), path, pipeproto.AccessRead)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer idle.Close()
+	asking, err := Dial(t.Context(), path, pipeproto.AccessRead)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer asking.Close()
+	if err := daemon.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	var status unix.WaitStatus
+	if _, err := unix.Wait4(daemon.Process.Pid, &status, unix.WUNTRACED, nil); err != nil {
+		t.Fatal(err)
+	}
+	asked := make(chan error, 1)
+	go func() { asked <- asking.Call(t.Context(), "echo", pipeproto.VatRef{VatID: "v1"}, nil, nil) }()
+	for !sent(t, asking.conn) {
+		time.Sleep(time.Millisecond) // a poll of what the kernel holds for a process that is stopped
+	}
+	if err := daemon.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	var gone *pipeproto.ClosedError
+	if err := <-asked; !errors.As(err, &gone) { // reset, as its request was not read
+		t.Errorf("while it was asked: %v", err)
+	}
+	if err := idle.Call(t.Context(), "echo", nil, nil, nil); !errors.As(err, &gone) {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// sent tells whether something that was sent waits to be read.
+func sent(t *testing.T, conn *net.UnixConn) bool {
+	t.Helper()
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	if err := raw.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }); err != nil {
+		t.Fatal(err)
+	}
+	return err == nil && n > 0
+}

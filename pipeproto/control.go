@@ -191,11 +191,11 @@ type Warned struct {
 // Holder is a kernel host that stays, and the command it runs.
 type Holder struct {
 	PID     int    `msgpack:"pid" json:"pid"`
-	Started int64  `msgpack:"startedMicros" json:"startedMicros"` // Unix time
-	Command string `msgpack:"command" json:"command"`             // "" while there is none
-	For     int64  `msgpack:"commandForMicros" json:"forMicros"`  // since the command began
-	Waiting int    `msgpack:"waiting" json:"waiting"`             // commands whose turn has not come
-	Panic   string `msgpack:"panic" json:"panic"`                 // why it refuses all commands
+	Started int64  `msgpack:"startedMicros" json:"startedMicros"`       // Unix time
+	Command string `msgpack:"command" json:"command"`                   // "" while there is none
+	For     int64  `msgpack:"commandForMicros" json:"commandForMicros"` // since the command began
+	Waiting int    `msgpack:"waiting" json:"waiting"`                   // commands whose turn has not come
+	Panic   string `msgpack:"panic" json:"panic"`                       // why it refuses all commands
 }
 
 // Command is a command line of vatworkerd, without the program's name, to be run

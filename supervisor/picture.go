@@ -21,7 +21,7 @@ func (l *live) picture() pipeproto.Live {
 	p.Workers = l.allWorkers(now)
 	p.Counts.Online = int64(len(p.Workers))
 	p.Alarms = l.allAlarms(now)
-	p.Warnings = slices.Clone(l.warnings)
+	p.Warnings = append([]pipeproto.Warned{}, l.warnings...)
 	p.Deliveries, p.PageIns = l.deliveries.wire(), l.pageIns.wire()
 	p.WorkerEnds, p.Snapshots = l.workerEnds.wire(), l.snapshots.wire()
 	return p

@@ -180,12 +180,13 @@ func TestBesideAForeignHost(t *testing.T) {
 	for _, command := range []string{"send alice increment", "vat pause alice", "restart-all", "replay alice", "snapshot take alice", "run config.json"} {
 		r.writeConfig("config.json", threeVats)
 		out := r.run(append(strings.Fields(command), "--db", "db")...)
-		if out.code != exitFailed || !strings.Contains(out.stderr, "the vats in db belong to another kernel host") || !strings.Contains(out.stderr, "hint: "+besideHint) {
+		want := fmt.Sprintf("the vats in db belong to another kernel host, whose vatworkerd is process %d\n", h.cmd.Process.Pid)
+		if out.code != exitFailed || !strings.Contains(out.stderr, want) || !strings.Contains(out.stderr, "hint: "+besideHint) {
 			t.Errorf("%s: exit %d, %s", command, out.code, out.stderr)
 		}
 	}
 	h.end()
-	if out := r.run("status", "--db", "db"); out.code != exitFailed || !strings.Contains(out.stderr, "belong to another kernel host") {
+	if out := r.run("status", "--db", "db"); out.code != exitFailed || !strings.Contains(out.stderr, "belong to another kernel host, which is not running") {
 		t.Errorf("when it is gone: exit %d, %s", out.code, out.stderr)
 	}
 	if _, err := os.Stat(filepath.Join(r.dir, "db", kernelhost.DatabaseFile)); !errors.Is(err, os.ErrNotExist) {

@@ -49,8 +49,7 @@ func (a *app) lostHost(ctx context.Context, client *control.Client, err error) e
 		return ctx.Err() // it ends there too
 	}
 	var closed *pipeproto.ClosedError
-	var cut *pipeproto.FrameError
-	if !errors.As(err, &closed) && !errors.As(err, &cut) {
+	if !errors.As(err, &closed) {
 		return err
 	}
 	f := &failure{exit: exitFailed}

@@ -136,6 +136,7 @@ var (
 	sizes     = regexp.MustCompile(`\b[0-9.]+ [kM]B\b`)
 	bytesJSON = regexp.MustCompile(`("(?:uncompressedSize|storedSize|snapshotSize)": )[0-9]+`)
 	meters    = regexp.MustCompile(`("computrons": )[0-9]+|\b[0-9,]{6,}( computrons)?`)
+	dates     = regexp.MustCompile(`\bsince [0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}\b`)
 	pids      = regexp.MustCompile(`\b(process|pid) [0-9]+\b`)
 	waits     = regexp.MustCompile(`(?m)^(verify snapshots|verify swing-store|verify database|rehearse|replay .*|bundle)  .*\n`) // comes if the machine is slow
 	machine   = regexp.MustCompile(`share CPU [0-9]+|[0-9]+ may be open|\S*/node, \S*/tools/bundle.mjs`)
@@ -150,6 +151,7 @@ func (r *rig) normal(text string) string {
 	text = strings.ReplaceAll(text, filepath.Clean(testrig.BuildDir(r.t)), "BUILD")
 	text = waits.ReplaceAllString(text, "")
 	text = stamps.ReplaceAllString(text, "STAMP")
+	text = pids.ReplaceAllString(text, "$1 PID") // before what looks like a count
 	text = bundleIDs.ReplaceAllString(text, "b1-BUNDLE")
 	text = hashes.ReplaceAllString(text, "HASH")
 	text = micros.ReplaceAllString(text, "${1}N")
@@ -157,7 +159,7 @@ func (r *rig) normal(text string) string {
 	text = sizes.ReplaceAllString(text, "SIZE")
 	text = millis.ReplaceAllString(text, "TIME")
 	text = meters.ReplaceAllString(text, "${1}N${2}")
-	text = pids.ReplaceAllString(text, "$1 PID")
+	text = dates.ReplaceAllString(text, "since DATE")
 	text = machine.ReplaceAllStringFunc(text, ofMachine)
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {

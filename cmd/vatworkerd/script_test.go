@@ -6,7 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
@@ -24,6 +26,9 @@ func TestScripts(t *testing.T) {
 // stays with the database where there is one. All must be as without it.
 func TestScriptsStaying(t *testing.T) {
 	datadriven.Walk(t, filepath.Join("testdata", "script"), func(t *testing.T, path string) {
+		if filepath.Base(path) == "stay" {
+			t.Skip("it starts such a process itself")
+		}
 		r := newRig(t)
 		r.staying = &staying{rig: r}
 		r.runScript(path)
@@ -34,6 +39,7 @@ func TestScriptsStaying(t *testing.T) {
 // runScript runs the commands of a script in the rig's directory.
 func (r *rig) runScript(path string) {
 	r.linkProgram()
+	r.t.Cleanup(r.endLeftBehind)
 	datadriven.RunTest(r.t.(*testing.T), path, func(t *testing.T, d *datadriven.TestData) string {
 		switch d.Cmd {
 		case "sh":
@@ -54,6 +60,18 @@ func (r *rig) runScript(path string) {
 		d.Fatalf(t, "no command %q", d.Cmd)
 		return ""
 	})
+}
+
+// endLeftBehind ends the process that a script has put in the background and
+// named in the file "pid", should the script not have come to that.
+func (r *rig) endLeftBehind() {
+	text, err := os.ReadFile(filepath.Join(r.dir, "pid"))
+	if err != nil {
+		return
+	}
+	if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+		_ = syscall.Kill(pid, syscall.SIGTERM)
+	}
 }
 
 // linkProgram puts the program in the PATH under its name.

@@ -63,7 +63,7 @@ func (s *stay) flagsFor(a *app) ([]string, error) {
 
 // ensure has the database open with these daemon flags.
 func (s *stay) ensure(ctx context.Context, flags []string) error {
-	if s.kernel != nil && s.kernel.Dead() == nil && slices.Equal(flags, s.flags) {
+	if s.isGood() && slices.Equal(flags, s.flags) {
 		return nil
 	}
 	s.closeLogged()
@@ -79,6 +79,19 @@ func (s *stay) ensure(ctx context.Context, flags []string) error {
 	s.kernel, s.flags = k, flags
 	s.setGone(k.Gone())
 	return nil
+}
+
+// isGood tells whether the kernel can be used, as far as is known.
+func (s *stay) isGood() bool {
+	if s.kernel == nil || s.kernel.Dead() != nil {
+		return false
+	}
+	select {
+	case <-s.kernel.Gone():
+		return false
+	default:
+		return true
+	}
 }
 
 // shut closes the kernel, if there is one.
@@ -171,7 +184,7 @@ func (s *stay) tidy() {
 		return // only looking is left, and the supervisor tells why
 	}
 	ctx := context.Background()
-	if s.kernel != nil && s.kernel.Dead() == nil {
+	if s.isGood() {
 		s.kernel.ForgetTestLog()
 		if s.kernel.Changed() {
 			s.doubt = s.kernel.Rollback(ctx) != nil || s.doubt

@@ -91,9 +91,7 @@ func (s *stay) mend(ctx context.Context) {
 		s.setGone(nil)
 		return
 	}
-	select {
-	case <-s.kernel.Gone():
-	default:
+	if s.isGood() {
 		return // a command has opened another meanwhile
 	}
 	s.log.Warn("vatworkerd has ended by itself; opening the database again")

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -16,7 +17,7 @@ import (
 )
 
 // besideHint says what can be done with vats that somebody else has.
-const besideHint = "while it runs, status, vat list, vat show, spans, snapshot list, snapshot verify and verify work beside it"
+const besideHint = "while it runs, status, vat list, vat show, spans, snapshot list, snapshot verify, logs and verify work beside it"
 
 // viewer is what commands ask that only look: an open kernel, or the daemon of a
 // database that somebody holds. Methods are those of kernelhost.Kernel.
@@ -124,7 +125,11 @@ func (a *app) isForeign() bool {
 
 // foreignError refuses what only the vats' own kernel host can do.
 func (a *app) foreignError() error {
+	who := "which is not running"
+	if pid, err := store.Holder(filepath.Join(a.db, supervisor.DatabaseFile)); err == nil && pid != 0 {
+		who = fmt.Sprintf("whose vatworkerd is process %d", pid)
+	}
 	f := &failure{exit: exitFailed}
-	f.told = *pipeproto.Errorf(pipeproto.CodeRefused, "the vats in %s belong to another kernel host", screen.Escape(a.db))
+	f.told = *pipeproto.Errorf(pipeproto.CodeRefused, "the vats in %s belong to another kernel host, %s", screen.Escape(a.db), who)
 	return f.hint(besideHint + "; all else is for it to do")
 }
