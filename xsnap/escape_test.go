@@ -146,6 +146,11 @@ func TestEscapes(t *testing.T) {
 		{"setpgid", "", refused, "done"},
 		{"raise_limit", "", refused, "done"},
 		{"future", "", "ENOSYS", "ENOSYS"},
+		// Its stdout, a terminal.
+		{"line_discipline", "", refused, "done"},
+		{"terminal_mode", "", refused, "done"},
+		{"typed", "", refused, ""},
+		{"peer", "", "EACCES", "ENXIO"}, // it has no controlling terminal
 		// Code.
 		{"code", "", refused, "done"},
 		{"mprotect", "", refused, "done"},

@@ -94,10 +94,11 @@ func TestSameMachine(t *testing.T) {
 
 // machine is a fresh machine, and after its end another one.
 type machine struct {
-	t       *testing.T
-	rig     *rig
-	w       *Worker
-	printed lines
+	t      *testing.T
+	rig    *rig
+	w      *Worker
+	stdout lines
+	stderr lines
 }
 
 func newMachine(t *testing.T, r *rig) *machine {
@@ -107,7 +108,7 @@ func newMachine(t *testing.T, r *rig) *machine {
 }
 
 func (m *machine) restart() {
-	m.w = m.rig.start(StartOptions{MeterLimit: DefaultMeterLimit, Sink: m.printed.take})
+	m.w = m.rig.start(StartOptions{MeterLimit: DefaultMeterLimit, Sink: m.take})
 	if err := m.w.Ready(); err != nil {
 		m.t.Fatal(err)
 	}
@@ -143,5 +144,14 @@ func (m *machine) output() string {
 	if err := m.w.Close(); err != nil {
 		m.t.Error(err)
 	}
-	return m.printed.text()
+	return m.stdout.text() + "\n" + m.stderr.text()
+}
+
+// take keeps the streams apart: nothing orders what comes on one and on the other.
+func (m *machine) take(stream, line string) {
+	if stream == "stdout" {
+		m.stdout.take(stream, line)
+		return
+	}
+	m.stderr.take(stream, line)
 }

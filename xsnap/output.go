@@ -2,10 +2,13 @@ package xsnap
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"os"
 	"strings"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // LogSink takes one line a worker wrote, without its newline; stream is
@@ -57,10 +60,14 @@ func forwardLines(f *os.File, stream string, sink LogSink, tail *tailBuffer) {
 			continue
 		}
 		if err != nil {
-			if err != io.EOF && sink != nil {
+			if err != io.EOF && !isHangup(err) && sink != nil {
 				sink(stream, "cannot read the worker's output: "+err.Error())
 			}
 			return
 		}
 	}
 }
+
+// isHangup tells whether reading has ended as it does on a terminal whose other
+// end nobody has open any more.
+func isHangup(err error) bool { return errors.Is(err, unix.EIO) }

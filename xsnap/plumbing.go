@@ -37,10 +37,10 @@ type plumbing struct {
 }
 
 // openPlumbing opens everything close-on-exec; StartProcess hands exactly
-// child[0..8] to the worker.
-func openPlumbing(from io.Reader) (*plumbing, error) {
+// child[0..8] to the worker. A terminal is for its stdout, see openStdout.
+func openPlumbing(from io.Reader, terminal bool) (*plumbing, error) {
 	p := &plumbing{commands: -1, replies: -1}
-	if err := p.open(from); err != nil {
+	if err := p.open(from, terminal); err != nil {
 		p.closeChildEnds()
 		p.closeParentEnds()
 		return nil, fmt.Errorf("cannot open its pipes: %w", err)
@@ -48,7 +48,7 @@ func openPlumbing(from io.Reader) (*plumbing, error) {
 	return p, nil
 }
 
-func (p *plumbing) open(from io.Reader) error {
+func (p *plumbing) open(from io.Reader, terminal bool) error {
 	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -67,7 +67,10 @@ func (p *plumbing) open(from io.Reader) error {
 		return err
 	}
 	p.replies = rawFD(replies)
-	for fd, file := range map[int]**os.File{fdStdout: &p.stdout, fdStderr: &p.stderr, fdSnapshotSave: &p.save} {
+	if err := p.openStdout(terminal); err != nil {
+		return err
+	}
+	for fd, file := range map[int]**os.File{fdStderr: &p.stderr, fdSnapshotSave: &p.save} {
 		end, err := p.pipe(fd, false)
 		if err != nil {
 			return err

@@ -90,7 +90,7 @@ func (s *Spawner) start(eng Engine, o StartOptions) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := openPlumbing(o.From)
+	p, err := openPlumbing(o.From, s.mayHaveTerminal(o.Sandbox))
 	if err != nil {
 		return nil, err
 	}

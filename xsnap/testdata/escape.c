@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -19,6 +20,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -111,6 +113,10 @@ static long do_setpgid(void) { return syscall(SYS_getsid, 0); }
 static long do_bpf(void) { return syscall(SYS_bpf, 5, NULL, 0) < 0 && errno != EPERM ? 0 : -1; }
 static long do_dumpable(void) { return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); }
 static long do_deathsig(void) { return prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0); }
+static long do_line_discipline(void) { int plain = 0; return ioctl(1, TIOCSETD, &plain); }
+static long do_terminal_mode(void) { struct termios m; return tcgetattr(1, &m) < 0 ? -1 : ioctl(1, TCSETS, &m); }
+static long do_typed(void) { return ioctl(1, TIOCSTI, "x"); }
+static long do_peer(void) { return syscall(SYS_openat, AT_FDCWD, "/dev/tty", O_RDONLY); }
 static long do_future(void) { return syscall(1000); }
 
 static long do_code(void) { return (long)mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); }
@@ -156,6 +162,7 @@ static const struct { const char *name; long (*run)(void); } ways[] = {
   WAY(gate), WAY(gate_map), WAY(gate_hint), WAY(gate_below), WAY(gate_zero), WAY(gate_32bit), WAY(gate_grow), WAY(gate_move), WAY(gate_brk), WAY(gate_fill),
   WAY(ptrace), WAY(vm_read), WAY(kill), WAY(pidfd), WAY(parent_limits), WAY(raise_limit), WAY(setuid), WAY(setresgid), WAY(capset), WAY(unshare), WAY(mount),
   WAY(chroot), WAY(chdir), WAY(setpgid), WAY(bpf), WAY(dumpable), WAY(deathsig), WAY(future),
+  WAY(line_discipline), WAY(terminal_mode), WAY(typed), WAY(peer),
   WAY(code), WAY(mprotect), WAY(memfd), WAY(shared), WAY(memory), WAY(descriptors), WAY(grow_file), WAY(count), WAY(foreign), WAY(x32), WAY(abort), WAY(hang),
 };
 
