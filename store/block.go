@@ -342,7 +342,11 @@ func (d *DB) checkpointIfLarge() {
 	}
 	if err == nil {
 		crashpoint.Here(crashpoint.StoreCheckpoint)
-		_, err = d.rows("checkpoint", 1, "PRAGMA wal_checkpoint(TRUNCATE)")
+		// A reader keeps its part of the log for as long as it likes; no block waits for it.
+		err = d.conn.impatiently(func() error {
+			_, err := d.rows("checkpoint", 1, "PRAGMA wal_checkpoint(TRUNCATE)")
+			return err
+		})
 		crashpoint.Here(crashpoint.StoreCheckpointDone)
 	}
 	if err != nil && d.opts.Warn != nil {

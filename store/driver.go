@@ -13,6 +13,9 @@ import (
 // This file is all that knows the SQLite driver. It goes around database/sql:
 // one connection, prepared statements that live as long as it, no goroutines.
 
+// busyMillis is how long a connection waits for what another has locked.
+const busyMillis = 1000
+
 // conn is one connection. It is not safe for concurrent use.
 type conn struct {
 	c *sqlite3.SQLiteConn
@@ -32,7 +35,7 @@ type stmt struct {
 // they say. Whether it is a database at all is found out by the first statement.
 func openConn(path, options string) (*conn, error) {
 	// A URI, so that no character of the path is taken for an option.
-	dsn := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: "_mutex=no&_busy_timeout=1000" + options}
+	dsn := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: fmt.Sprintf("_mutex=no&_busy_timeout=%d%s", busyMillis, options)}
 	c, err := (&sqlite3.SQLiteDriver{}).Open(dsn.String())
 	if err != nil {
 		return nil, err
@@ -77,6 +80,56 @@ func (c *conn) prepare(sql string) (*stmt, error) {
 
 // inTransaction tells what SQLite thinks: some errors end a transaction.
 func (c *conn) inTransaction() bool { return !c.c.AutoCommit() }
+
+// copyPages bounds what one step of a copy reads and writes, in pages.
+const copyPages = 256
+
+// copyTo copies the database into the file at path, which must be empty. A
+// transaction that is open decides what is read.
+func (c *conn) copyTo(path string, step func(done, total int) error) (err error) {
+	to, err := openConn(path, "")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.close()) }()
+	// Whoever wants the copy syncs it, and throws away half a one.
+	if err := to.script("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF"); err != nil {
+		return err
+	}
+	b, err := to.c.Backup("main", c.c, "main")
+	if err != nil {
+		return err
+	}
+	if err := copySteps(b, step); err != nil {
+		_ = b.Finish() // tells the same again
+		return err
+	}
+	return b.Finish()
+}
+
+func copySteps(b *sqlite3.SQLiteBackup, step func(done, total int) error) error {
+	for {
+		done, err := b.Step(copyPages)
+		var se sqlite3.Error
+		if errors.As(err, &se) {
+			return sqlite3.Error{Code: se.Code & 0xff, ExtendedCode: sqlite3.ErrNoExtended(se.Code)}
+		}
+		if err != nil {
+			return err
+		}
+		if err := step(b.PageCount()-b.Remaining(), b.PageCount()); err != nil || done {
+			return err
+		}
+	}
+}
+
+// impatiently runs f without waiting for what others have locked.
+func (c *conn) impatiently(f func() error) error {
+	if err := c.script("PRAGMA busy_timeout = 0"); err != nil {
+		return err
+	}
+	return errors.Join(f(), c.script(fmt.Sprintf("PRAGMA busy_timeout = %d", busyMillis)))
+}
 
 func (c *conn) close() error {
 	var errs []error
