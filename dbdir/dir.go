@@ -88,3 +88,21 @@ func (s *State) changed() error {
 	}
 	return nil
 }
+
+// unchanged runs f, which reads a directory, again if somebody began to use that
+// meanwhile. A second time there are locks that keep the writer apart.
+func unchanged(f func() error) (err error) {
+	for range 2 {
+		var changed *ChangedError
+		if err = f(); !errors.As(err, &changed) {
+			return err
+		}
+	}
+	return err
+}
+
+// inUse tells whether a process has the databases open.
+func (s *State) inUse() (bool, error) {
+	holder, err := store.Holder(filepath.Join(s.dir, kernelhost.DatabaseFile))
+	return holder != 0, err
+}

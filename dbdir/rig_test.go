@@ -53,12 +53,17 @@ func TestMain(m *testing.M) {
 // openKernel opens a directory with real vats.
 func openKernel(t testing.TB, dir string) *kernelhost.Kernel {
 	t.Helper()
-	k, err := kernelhost.Open(context.Background(), kernelhost.Options{
-		DBDir: dir, Daemon: []string{shared.program(), "serve"}, Stderr: io.Discard,
-		EngineFlags: []string{"--engine", testrig.Engine(t).Engine, "--cache", filepath.Join(testrig.BuildDir(t), "base"), "--max-online", "4"},
-	})
+	k, err := kernelhost.Open(context.Background(), kernelOptions(t, dir))
 	must(t, err)
 	return k
+}
+
+func kernelOptions(t testing.TB, dir string) kernelhost.Options {
+	t.Helper()
+	return kernelhost.Options{
+		DBDir: dir, Daemon: []string{shared.program(), "serve"}, Stderr: io.Discard,
+		EngineFlags: []string{"--engine", testrig.Engine(t).Engine, "--cache", filepath.Join(testrig.BuildDir(t), "base"), "--max-online", "4"},
+	}
 }
 
 // bundleOf gives a test bundle with its ID.
@@ -109,12 +114,17 @@ func work(t testing.TB, k *kernelhost.Kernel, rounds int, vats ...string) {
 	ctx := context.Background()
 	for range rounds {
 		for _, vat := range vats {
-			_, err := k.QueueToVat(ctx, vat, "increment", capdata.CapData{Body: "#[]", Slots: []string{}})
-			must(t, err)
+			queueIncrement(t, k, vat)
 		}
 		_, err := k.Run(ctx, kernelhost.Budget{BlockCranks: 3})
 		must(t, err)
 	}
+}
+
+func queueIncrement(t testing.TB, k *kernelhost.Kernel, vat string) {
+	t.Helper()
+	_, err := k.QueueToVat(context.Background(), vat, "increment", capdata.CapData{Body: "#[]", Slots: []string{}})
+	must(t, err)
 }
 
 // copied gives a directory of its own with what write makes.

@@ -62,13 +62,10 @@ func counted() []string {
 // *OutdatedError, *ChangedError, ctx's error, errors of the disk. What was found
 // until then comes with them.
 func Verify(ctx context.Context, dir string, progress func(store.Progress)) (v Verification, err error) {
-	// A second time there are locks that keep the writer apart.
-	for range 2 {
-		var changed *ChangedError
-		if v, err = verifyOnce(ctx, dir, progress); !errors.As(err, &changed) {
-			return v, err
-		}
-	}
+	err = unchanged(func() error {
+		v, err = verifyOnce(ctx, dir, progress)
+		return err
+	})
 	return v, err
 }
 
@@ -81,11 +78,11 @@ func verifyOnce(ctx context.Context, dir string, progress func(store.Progress)) 
 	if s.host.Outdated() || s.vats.Outdated() {
 		return Verification{Dir: s.dir}, &OutdatedError{Dir: s.dir}
 	}
-	holder, err := store.Holder(filepath.Join(s.dir, kernelhost.DatabaseFile))
+	inUse, err := s.inUse()
 	if err != nil {
 		return Verification{Dir: s.dir}, err
 	}
-	v := &verifier{Audit: store.NewAudit(ctx, progress), State: s, inUse: holder != 0}
+	v := &verifier{Audit: store.NewAudit(ctx, progress), State: s, inUse: inUse}
 	err = v.run()
 	if changed := s.changed(); changed != nil {
 		err = changed

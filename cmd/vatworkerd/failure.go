@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"vatworkerd/dbdir"
 	"vatworkerd/kernelhost"
 	"vatworkerd/kernelhost/config"
 	"vatworkerd/pipeproto"
@@ -104,8 +105,12 @@ func isWrongInput(err error) bool {
 	var mismatch *kernelhost.ConfigMismatchError
 	var noStore *swingstore.NotSwingStoreError
 	var noVat *swingstore.NoVatError
+	var notEmpty *dbdir.NotEmptyError
+	var unfinished *dbdir.UnfinishedError
+	var noBackup *dbdir.NoBackupError
 	return errors.As(err, &unknown) || errors.As(err, &bad) || errors.As(err, &mismatch) ||
-		errors.As(err, &noStore) || errors.As(err, &noVat)
+		errors.As(err, &noStore) || errors.As(err, &noVat) ||
+		errors.As(err, &notEmpty) || errors.As(err, &unfinished) || errors.As(err, &noBackup)
 }
 
 // isVatsOwn tells errors of a config's vats: one did not start, or bootstrap

@@ -134,11 +134,12 @@ var (
 	millis    = regexp.MustCompile(`\b[0-9.]+ (ms|s)\b`)
 	micros    = regexp.MustCompile(`("(?:micros|durationMicros)": )[0-9]+`)
 	sizes     = regexp.MustCompile(`\b[0-9.]+ [kM]B\b`)
-	bytesJSON = regexp.MustCompile(`("(?:uncompressedSize|storedSize|snapshotSize)": )[0-9]+`)
+	bytesJSON = regexp.MustCompile(`("(?:uncompressedSize|storedSize|snapshotSize|bytes)": )[0-9]+`)
 	meters    = regexp.MustCompile(`("computrons": )[0-9]+|\b[0-9,]{6,}( computrons)?`)
 	dates     = regexp.MustCompile(`\bsince [0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}\b`)
+	instants  = regexp.MustCompile(`\b[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z`)
 	pids      = regexp.MustCompile(`\b(process|pid) [0-9]+\b`)
-	waits     = regexp.MustCompile(`(?m)^(verify snapshots|verify swing-store|verify database|rehearse|replay .*|bundle)  .*\n`) // comes if the machine is slow
+	waits     = regexp.MustCompile(`(?m)^(verify snapshots|verify swing-store|verify database|backup|check backup|rehearse|replay .*|bundle)  .*\n`) // comes if the machine is slow
 	machine   = regexp.MustCompile(`share CPU [0-9]+|[0-9]+ may be open|\S*/node, \S*/tools/bundle.mjs`)
 	stamps    = regexp.MustCompile(`\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d+Z?`)
 	gaps      = regexp.MustCompile(`  +`)
@@ -160,6 +161,7 @@ func (r *rig) normal(text string) string {
 	text = millis.ReplaceAllString(text, "TIME")
 	text = meters.ReplaceAllString(text, "${1}N${2}")
 	text = dates.ReplaceAllString(text, "since DATE")
+	text = instants.ReplaceAllString(text, "INSTANT")
 	text = machine.ReplaceAllStringFunc(text, ofMachine)
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {

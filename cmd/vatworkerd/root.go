@@ -136,7 +136,7 @@ func (a *app) commands() []*cobra.Command {
 	}
 	return []*cobra.Command{
 		a.runCommand(), a.sendCommand(), a.statusCommand(), a.vatCommand(), a.restartCommand(),
-		a.replayCommand(), a.spansCommand(), a.snapshotCommand(), a.verifyCommand(), a.logsCommand(), a.swingstoreCommand(), a.doctorCommand(),
+		a.replayCommand(), a.spansCommand(), a.snapshotCommand(), a.verifyCommand(), a.backupCommand(), a.logsCommand(), a.swingstoreCommand(), a.doctorCommand(),
 		a.serveCommand(), a.versionCommand(),
 	}
 }

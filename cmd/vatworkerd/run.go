@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vatworkerd/cmd/vatworkerd/internal/screen"
+	"vatworkerd/dbdir"
 	"vatworkerd/kernelhost"
 	"vatworkerd/kernelhost/config"
 )
@@ -58,6 +59,9 @@ func (a *app) run(ctx context.Context, configPath string, blockCranks int64, sta
 	began := time.Now()
 	if a.isForeign() {
 		return a.foreignError()
+	}
+	if a.db != "" && dbdir.IsUnfinished(a.db) {
+		return &dbdir.UnfinishedError{Dir: a.db}
 	}
 	cfg, err := config.Parse(configPath)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"vatworkerd/cmd/vatworkerd/internal/screen"
+	"vatworkerd/dbdir"
 	"vatworkerd/kernelhost"
 	"vatworkerd/pipeproto"
 )
@@ -171,6 +172,9 @@ func (a *app) daemonColor() string {
 func (a *app) needDatabase() error {
 	if a.db == "" {
 		return usageError("--db is needed: the directory of the database").hint("or set VATWORKERD_DB; `vatworkerd run CONFIG --db DIR` creates one")
+	}
+	if dbdir.IsUnfinished(a.db) {
+		return &dbdir.UnfinishedError{Dir: a.db}
 	}
 	_, err := os.Stat(filepath.Join(a.db, kernelhost.DatabaseFile))
 	if err == nil {

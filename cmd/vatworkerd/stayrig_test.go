@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -94,11 +93,11 @@ func (s *staying) stop() {
 	}
 }
 
-// sh runs a line of a script. One with a `run`, or a `verify`, which needs no
-// daemon, has the database for itself.
+// sh runs a line of a script. One with a `run`, or a `verify` or `backup`, which
+// need no daemon, has the database for itself.
 func (s *staying) sh(d *datadriven.TestData) string {
 	s.rig.t.Helper()
-	if strings.Contains(d.Input, "vatworkerd run") || strings.Contains(d.Input, "vatworkerd verify") {
+	if aloneHere.MatchString(d.Input) {
 		s.stop()
 	} else if _, err := os.Stat(filepath.Join(s.rig.dir, "db", kernelhost.DatabaseFile)); err == nil && s.cmd == nil {
 		s.start()
@@ -109,6 +108,8 @@ func (s *staying) sh(d *datadriven.TestData) string {
 	}
 	return out
 }
+
+var aloneHere = regexp.MustCompile(`vatworkerd (run|verify|backup)\b`)
 
 // What is not the same beside a daemon: what `status` says of it, and who is
 // online.

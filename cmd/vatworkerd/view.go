@@ -17,7 +17,7 @@ import (
 )
 
 // besideHint says what can be done with vats that somebody else has.
-const besideHint = "while it runs, status, vat list, vat show, spans, snapshot list, snapshot verify, logs and verify work beside it"
+const besideHint = "while it runs, status, vat list, vat show, spans, snapshot list, snapshot verify, logs, verify and backup work beside it"
 
 // viewer is what commands ask that only look: an open kernel, or the daemon of a
 // database that somebody holds. Methods are those of kernelhost.Kernel.
