@@ -574,7 +574,6 @@ type VatEvent struct {
 	Micros     int64  `msgpack:"micros" json:"micros,omitempty"`
 	Deliveries int64  `msgpack:"deliveries" json:"deliveries,omitempty"`
 	Bytes      int64  `msgpack:"bytes" json:"bytes,omitempty"`
-	Stored     int64  `msgpack:"stored" json:"stored,omitempty"`
 	Hash       string `msgpack:"hash" json:"hash,omitempty"`
 	Detail     string `msgpack:"detail" json:"detail,omitempty"`
 }

@@ -78,11 +78,11 @@ func (d *Dir) useBase(hash string, content []byte) {
 }
 
 func (d *Dir) writeBase(hash string, data []byte) error {
-	w, err := d.newWriter("")
+	s, err := d.newSaving("", true)
 	if err != nil {
 		return err
 	}
-	w.isBase = true
+	w := newWriter(s)
 	if _, err := w.Write(data); err != nil {
 		w.Abort()
 		return err

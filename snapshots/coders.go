@@ -15,8 +15,9 @@ const (
 	// maxWindowBytes is what a reader is ready to hold of the content; files that
 	// ask for more are refused.
 	maxWindowBytes = 8 << 20
-	// encoderJobs 2 compresses beside the goroutine that writes, which hashes.
-	encoderJobs = 2
+	// encoderJobs 1 compresses in the goroutine that gives it the bytes, which is
+	// beside the one that has them from the engine.
+	encoderJobs = 1
 )
 
 // coders keeps one encoder and one decoder at rest between snapshots: making

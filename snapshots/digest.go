@@ -22,8 +22,8 @@ func (d *Digest) Write(p []byte) (int, error) {
 	return d.hash.Write(p)
 }
 
-// Commit gives hash and size; nothing is stored.
-func (d *Digest) Commit() (Info, error) {
+// CommitLater gives hash and size; nothing is stored.
+func (d *Digest) CommitLater() (Info, error) {
 	return Info{Hash: hex.EncodeToString(d.hash.Sum(nil)), UncompressedSize: d.size}, nil
 }
 

@@ -23,8 +23,10 @@ type Dir struct {
 	names   sync.Mutex      // guards writing, and which names the directory has
 	writing map[string]bool // temporary files of open Writers
 
-	coders coders
-	bases  bases
+	coders  coders
+	bases   bases
+	slots   chan struct{} // holds a token for each snapshot that is being compressed
+	pending pending
 }
 
 // Info describes a stored snapshot.
@@ -40,12 +42,16 @@ func OpenDir(path string) (*Dir, error) { return OpenDirFS(path, OSFS{}) }
 // ReadDir is a directory that is only read, beside the process that uses it; one
 // that is not there holds no snapshots.
 func ReadDir(path string) *Dir {
-	return &Dir{path: path, fs: OSFS{}, writing: map[string]bool{}}
+	return newDir(path, OSFS{})
+}
+
+func newDir(path string, fs FS) *Dir {
+	return &Dir{path: path, fs: fs, writing: map[string]bool{}, slots: make(chan struct{}, maxSaving)}
 }
 
 // OpenDirFS is OpenDir on another file system.
 func OpenDirFS(path string, fs FS) (*Dir, error) {
-	d := &Dir{path: path, fs: fs, writing: map[string]bool{}}
+	d := newDir(path, fs)
 	if err := fs.MakeDir(path); err != nil {
 		return nil, fmt.Errorf("cannot open the snapshot directory: %w", d.diskError("make the directory of", path, err))
 	}
@@ -55,6 +61,9 @@ func OpenDirFS(path string, fs FS) (*Dir, error) {
 // StoredSize gives the size of a snapshot's file in bytes, and does not look
 // inside. Errors: *MissingError, *IOError.
 func (d *Dir) StoredSize(hash string) (int64, error) {
+	if err := d.waitFor(hash); err != nil {
+		return 0, err
+	}
 	file, _, size, err := d.openFile(hash)
 	if err != nil {
 		return 0, err
@@ -65,7 +74,14 @@ func (d *Dir) StoredSize(hash string) (int64, error) {
 
 // Verify reads a whole snapshot and checks it. Errors are those of Open and Read.
 func (d *Dir) Verify(hash string) (Info, error) {
-	r, err := d.Open(hash)
+	if err := d.waitFor(hash); err != nil {
+		return Info{}, err
+	}
+	return d.verify(hash)
+}
+
+func (d *Dir) verify(hash string) (Info, error) {
+	r, err := d.open(hash)
 	if err != nil {
 		return Info{}, err
 	}
@@ -83,6 +99,7 @@ func (d *Dir) Remove(hash string) error {
 	if err := checkHash(hash); err != nil {
 		return err
 	}
+	_ = d.waitFor(hash) // one that could not be written is told of by Settle
 	d.names.Lock()
 	defer d.names.Unlock()
 	return d.whileFree(func() error {

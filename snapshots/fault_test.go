@@ -182,7 +182,7 @@ func testFaultsWhileSaving(t *testing.T, open func(testing.TB, FS) *Dir) {
 				d := open(t, f)
 				info, err := save(d, data)
 				if err == nil { // the fault hit something that saving can do without
-					got, loadErr := load(&Dir{path: d.path, fs: OSFS{}}, info.Hash)
+					got, loadErr := load(newDir(d.path, OSFS{}), info.Hash)
 					if loadErr != nil || !bytes.Equal(got, data) {
 						t.Errorf("saved without an error, but: %v", loadErr)
 					}
@@ -235,7 +235,7 @@ func testFaultsWhileSavingAgain(t *testing.T, open func(testing.TB, FS) *Dir) {
 		if err != nil {
 			harm(t, err, syscall.EIO)
 		}
-		if _, err := (&Dir{path: d.path, fs: OSFS{}}).Verify(info.Hash); err != nil {
+		if _, err := newDir(d.path, OSFS{}).Verify(info.Hash); err != nil {
 			t.Errorf("the sound file is harmed: %v", err)
 		}
 	})

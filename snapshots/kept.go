@@ -26,7 +26,7 @@ func Kept(q Querier, vatID string, earlier int) ([]Row, error) {
 // keeps.
 const AllEarlier = 1 << 30
 
-const keptRows = `SELECT s.vatID, s.snapPos, s.incarnation, s.hash, s.uncompressedSize, s.storedSize, s.inUse
+const keptRows = `SELECT s.vatID, s.snapPos, s.incarnation, s.hash, s.uncompressedSize, s.inUse
 FROM snapshots u CROSS JOIN snapshots s ON s.vatID = u.vatID AND s.snapPos IN (
   SELECT snapPos FROM snapshots WHERE vatID = u.vatID AND incarnation = u.incarnation AND snapPos <= u.snapPos
   ORDER BY snapPos DESC LIMIT ?)

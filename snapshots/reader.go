@@ -56,9 +56,17 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Open opens a snapshot for reading. The caller closes the Reader. Errors:
-// *MissingError, *IOError; of a delta also *CorruptError, *BaseError.
+// Open opens a snapshot for reading; it waits for one that is not durable yet.
+// The caller closes the Reader. Errors: *MissingError, *IOError; of a delta also
+// *CorruptError, *BaseError; of CommitLater *NoSpaceError.
 func (d *Dir) Open(hash string) (*Reader, error) {
+	if err := d.waitFor(hash); err != nil {
+		return nil, err
+	}
+	return d.open(hash)
+}
+
+func (d *Dir) open(hash string) (*Reader, error) {
 	file, path, size, err := d.openFile(hash)
 	if err != nil {
 		return nil, err

@@ -8,17 +8,16 @@ import (
 	"vatworkerd/store"
 )
 
-// Row says that a vat has, or had, a snapshot. Everything but StoredSize is in
-// consensus. The columns are those of the JavaScript snapStore, with the
-// incarnation added and the content kept in a file.
+// Row says that a vat has, or had, a snapshot. All of it is in consensus. The
+// columns are those of the JavaScript snapStore, with the incarnation added and
+// the content kept in a file.
 type Row struct {
 	VatID            string
 	SnapPos          int64 // the transcript position the snapshot was taken at
 	Incarnation      int64
 	Hash             string
 	UncompressedSize int64
-	StoredSize       int64 // as this node stored it
-	InUse            bool  // the vat starts from it; at most one row of a vat
+	InUse            bool // the vat starts from it; at most one row of a vat
 }
 
 // Place is the name of the row's artifact, as the JavaScript store exports it.
@@ -38,7 +37,7 @@ type Crank interface {
 	Note(parts ...string)
 }
 
-const columns = "vatID, snapPos, incarnation, hash, uncompressedSize, storedSize, inUse"
+const columns = "vatID, snapPos, incarnation, hash, uncompressedSize, inUse"
 
 func rowOf(r store.Row) Row {
 	return Row{
@@ -47,8 +46,7 @@ func rowOf(r store.Row) Row {
 		Incarnation:      r.Int64(2),
 		Hash:             r.Text(3),
 		UncompressedSize: r.Int64(4),
-		StoredSize:       r.Int64(5),
-		InUse:            r.Int64(6) == 1,
+		InUse:            r.Int64(5) == 1,
 	}
 }
 
@@ -70,21 +68,21 @@ func Record(c Crank, vatID string, snapPos, incarnation int64, info Info) error 
 		return err
 	}
 	row := Row{VatID: vatID, SnapPos: snapPos, Incarnation: incarnation, Hash: info.Hash,
-		UncompressedSize: info.UncompressedSize, StoredSize: info.StoredSize, InUse: true}
+		UncompressedSize: info.UncompressedSize, InUse: true}
 	now, ok, err := InUse(c, vatID)
 	if err != nil {
 		return err
 	}
-	if ok && sameConsensus(now, row) {
+	if ok && now == row {
 		return nil
 	}
 	if err := StopUsing(c, vatID); err != nil {
 		return err
 	}
-	err = c.Exec(`INSERT INTO snapshots (`+columns+`) VALUES (?, ?, ?, ?, ?, ?, 1)
+	err = c.Exec(`INSERT INTO snapshots (`+columns+`) VALUES (?, ?, ?, ?, ?, 1)
 ON CONFLICT (vatID, snapPos) DO UPDATE SET incarnation = excluded.incarnation, hash = excluded.hash,
-uncompressedSize = excluded.uncompressedSize, storedSize = excluded.storedSize, inUse = 1`,
-		row.VatID, row.SnapPos, row.Incarnation, row.Hash, row.UncompressedSize, row.StoredSize)
+uncompressedSize = excluded.uncompressedSize, inUse = 1`,
+		row.VatID, row.SnapPos, row.Incarnation, row.Hash, row.UncompressedSize)
 	if err != nil {
 		return fmt.Errorf("cannot record the snapshot of vat %s: %w", vatID, err)
 	}
@@ -93,13 +91,9 @@ uncompressedSize = excluded.uncompressedSize, storedSize = excluded.storedSize, 
 	return nil
 }
 
-func sameConsensus(a, b Row) bool {
-	a.StoredSize, b.StoredSize = 0, 0
-	return a == b
-}
-
-// note puts a row's new state into the crank hash. How large the file is on
-// this node is nobody else's business and stays out.
+// note puts a row's new state into the crank hash. How large the file is on this
+// node is nobody else's business: column storedSize is of the first release, and
+// stays empty.
 func note(c Crank, r Row) {
 	inUse := "0"
 	if r.InUse {

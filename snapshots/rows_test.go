@@ -54,7 +54,7 @@ func TestLifeOfRows(t *testing.T) {
 	inCrank(t, db, func(c *store.Crank) error { return Record(c, "v1", 9, 0, infoOf("b", 11)) })
 	inCrank(t, db, func(c *store.Crank) error { return Record(c, "v2", 4, 1, infoOf("a", 10)) })
 	row, ok, err := InUse(db, "v1")
-	want := Row{VatID: "v1", SnapPos: 9, Hash: hashOf([]byte("b")), UncompressedSize: 1, StoredSize: 11, InUse: true}
+	want := Row{VatID: "v1", SnapPos: 9, Hash: hashOf([]byte("b")), UncompressedSize: 1, InUse: true}
 	if err != nil || !ok || row != want {
 		t.Fatalf("InUse: %+v, %v, %v", row, ok, err)
 	}
@@ -274,7 +274,7 @@ func stepBoth(rt *rapid.T, c *store.Crank, m model) {
 		}
 		m.stopUsing(vatID)
 		m[vatID][pos] = Row{VatID: vatID, SnapPos: pos, Incarnation: incarnation, Hash: info.Hash,
-			UncompressedSize: info.UncompressedSize, StoredSize: 7, InUse: true}
+			UncompressedSize: info.UncompressedSize, InUse: true}
 	}
 }
 

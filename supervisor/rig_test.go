@@ -277,7 +277,7 @@ func (r *rig) hashes() string { return r.s.db.ActivityHash() + " " + r.s.db.Stat
 
 func (r *rig) commit() {
 	r.t.Helper()
-	r.must(r.s.db.Prepare(r.height + 1))
+	r.must(r.s.prepare(pipeproto.Height{Height: r.height + 1}))
 	r.must(r.s.commitBlock(pipeproto.Height{Height: r.height + 1}))
 	r.height++
 }

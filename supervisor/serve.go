@@ -127,12 +127,12 @@ func (s *Supervisor) verbs() map[string]verb {
 		pipeproto.ReqCreateVats:     serve(s.createVats),
 		pipeproto.ReqEnqueue:        act(s.enqueue),
 		pipeproto.ReqRun:            serve(s.run),
-		pipeproto.ReqPrepare:        act(func(h pipeproto.Height) error { return s.db.Prepare(h.Height) }),
+		pipeproto.ReqPrepare:        act(s.prepare),
 		pipeproto.ReqCommit:         act(s.commitBlock),
 		pipeproto.ReqRollback:       act(s.rollback),
 		pipeproto.ReqStatus:         serve(s.status),
 		pipeproto.ReqVat:            serve(func(r pipeproto.VatRef) (pipeproto.VatStatus, error) { return s.vatStatus(r.VatID) }),
-		pipeproto.ReqSnapshotTake:   serve(func(r pipeproto.VatRef) (pipeproto.SnapshotInfo, error) { return s.takeSnapshot(r.VatID) }),
+		pipeproto.ReqSnapshotTake:   serve(s.snapshotNow),
 		pipeproto.ReqSnapshotList:   serve(s.listSnapshots),
 		pipeproto.ReqSnapshotVerify: serve(s.verifySnapshots),
 		pipeproto.ReqSpans:          serve(s.listSpans),
@@ -168,6 +168,15 @@ func (s *Supervisor) enqueue(req pipeproto.Enqueue) error {
 	err := s.runCrank(func(c *crank) error { return c.enqueue(req.Items) })
 	crashpoint.Here(crashpoint.SupervisorEnqueued)
 	return err
+}
+
+// prepare makes the block durable, after the files that its rows name.
+func (s *Supervisor) prepare(req pipeproto.Height) error {
+	if err := s.snapshots.Settle(); err != nil {
+		return s.spoil(fmt.Errorf("cannot store the heap snapshots of the block: %w", err))
+	}
+	crashpoint.Here(crashpoint.SupervisorFilesDurable)
+	return s.db.Prepare(req.Height)
 }
 
 // commitBlock finishes a prepared block; what it left unused may now go.
@@ -206,9 +215,11 @@ func (s *Supervisor) rollback(pipeproto.Empty) error {
 	if err := s.db.Rollback(); err != nil {
 		return err
 	}
-	s.spoiled, s.dropped = nil, nil
+	_ = s.snapshots.Settle() // nothing names these files any more
+	s.spoiled = nil
 	s.live.clear(alarmBlock, "")
 	s.live.note(func() { s.live.now.Totals.Rollbacks++ })
+	s.tidy()
 	return errors.Join(s.loadConfig(), s.noteBlock())
 }
 

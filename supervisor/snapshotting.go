@@ -44,6 +44,16 @@ func (s *Supervisor) maybeSnapshot(vatID string) error {
 	return err
 }
 
+// snapshotNow takes a snapshot out of turn and waits for its file.
+func (s *Supervisor) snapshotNow(req pipeproto.VatRef) (pipeproto.SnapshotInfo, error) {
+	taken, err := s.takeSnapshot(req.VatID)
+	if err != nil {
+		return taken, err
+	}
+	taken.StoredSize, err = s.snapshots.StoredSize(taken.Hash)
+	return taken, err
+}
+
 // takeSnapshot is a crank of its own: BOYD, save, save-snapshot, a new span,
 // load-snapshot. A vat that fails its BOYD gets what its policy says.
 func (s *Supervisor) takeSnapshot(vatID string) (pipeproto.SnapshotInfo, error) {
@@ -84,6 +94,9 @@ func (c *crank) snapshot(rec *record) (pipeproto.SnapshotInfo, error) {
 		return pipeproto.SnapshotInfo{}, err
 	}
 	info, next, err := c.s.saveHeap(rec, image, c.s.pool.use(rec.ID), file)
+	if info.Hash != "" {
+		c.s.dropped = append(c.s.dropped, info.Hash) // unless a row of a committed block names it
+	}
 	if err != nil {
 		return pipeproto.SnapshotInfo{}, err
 	}
@@ -99,11 +112,11 @@ func (c *crank) snapshot(rec *record) (pipeproto.SnapshotInfo, error) {
 	}
 	c.s.emitAfter(c, pipeproto.VatEvent{
 		Kind: pipeproto.VatSnapshotted, VatID: rec.ID, Name: rec.Name, Hash: info.Hash,
-		Bytes: info.UncompressedSize, Stored: info.StoredSize, Micros: time.Since(began).Microseconds(),
+		Bytes: info.UncompressedSize, Micros: time.Since(began).Microseconds(),
 	})
 	return pipeproto.SnapshotInfo{
 		VatID: rec.ID, VatName: rec.Name, Position: span.EndPos, Hash: info.Hash,
-		UncompressedSize: info.UncompressedSize, StoredSize: info.StoredSize, InUse: true,
+		UncompressedSize: info.UncompressedSize, InUse: true,
 	}, nil
 }
 
@@ -132,7 +145,7 @@ func (c *crank) recordSnapshot(rec *record, position int64, info snapshots.Info)
 // looks at it.
 type heapFile interface {
 	io.Writer
-	Commit() (snapshots.Info, error)
+	CommitLater() (snapshots.Info, error)
 	Abort()
 }
 
@@ -145,13 +158,18 @@ func (s *Supervisor) heapFile(image xsnap.Image, store bool) (heapFile, error) {
 	return s.bases.create(image)
 }
 
+// feedBytes is how much of a heap waits in memory for the process that is to load
+// it, which takes a while to come up: the engine that writes waits for nobody.
+const feedBytes = 8 << 20
+
 // saveHeap writes a worker's heap into file, which it ends, and, from the same
 // stream, into a new worker. The new worker always takes over: a process that
-// went on would collect garbage at other moments than one that was paged in.
+// went on would collect garbage at other moments than one that was paged in. The
+// file need not be durable yet when this returns: see prepare.
 func (s *Supervisor) saveHeap(rec *record, image xsnap.Image, w *worker, file heapFile) (snapshots.Info, *worker, error) {
 	defer s.live.leave(s.live.enter(stepSnapshot, rec))
 	s.makeRoom(rec.ID)
-	heap, feed := io.Pipe()
+	heap := snapshots.NewQueue(feedBytes)
 	type launched struct {
 		w   *worker
 		err error
@@ -159,13 +177,13 @@ func (s *Supervisor) saveHeap(rec *record, image xsnap.Image, w *worker, file he
 	ready := make(chan launched, 1)
 	go func() {
 		next, err := s.launchFrom(rec, image, heap)
-		_ = heap.CloseWithError(err) // a worker that takes no more must not stop the save
+		heap.StopReading(errNoLoader) // a worker that takes no more must not stop the save
 		ready <- launched{next, err}
 	}()
 	_ = w.process.Unpin() // it writes while this side hashes and compresses; it is at its end
 	crashpoint.Here(crashpoint.SupervisorHeapBegun)
-	size, err := w.process.Snapshot(&heapTee{file: file, worker: feed})
-	_ = feed.CloseWithError(err) // nil ends the stream
+	size, err := w.process.Snapshot(&heapTee{file: file, worker: heap})
+	heap.CloseWithError(err) // nil ends the stream
 	next := <-ready
 	crashpoint.Here(crashpoint.SupervisorHeapStreamed)
 	if err != nil {
@@ -175,7 +193,7 @@ func (s *Supervisor) saveHeap(rec *record, image xsnap.Image, w *worker, file he
 		}
 		return snapshots.Info{}, nil, lostUnlessLocal(rec.ID, err)
 	}
-	info, err := file.Commit()
+	info, err := file.CommitLater()
 	if err == nil && info.UncompressedSize != size {
 		err = fmt.Errorf("cannot save the heap of %s: %d of %d bytes arrived", rec.ID, info.UncompressedSize, size)
 	}
@@ -190,6 +208,9 @@ func (s *Supervisor) saveHeap(rec *record, image xsnap.Image, w *worker, file he
 	}
 	return info, next.w, nil
 }
+
+// errNoLoader says that a heap that is written is not loaded any more.
+var errNoLoader = errors.New("the worker takes no more of the heap")
 
 // heapTee gives a heap to the store and to a new worker. Only the store's
 // trouble stops it: a worker that fails is found when it reports ready.
@@ -228,7 +249,7 @@ func (c *crank) dropSnapshots(vatID string) error {
 
 // removeDropped removes the files that went out of use in the block that was
 // just committed, unless another vat starts from the same heap, or this one
-// may have to.
+// may have to; and those that no row has come to name.
 func (s *Supervisor) removeDropped() error {
 	for len(s.dropped) > 0 {
 		hash := s.dropped[0]

@@ -123,7 +123,7 @@ type Supervisor struct {
 
 	panicked      *PanicError
 	spoiled       error    // a commit failed: only a rollback goes on from here
-	dropped       []string // hashes of snapshots that went out of use in this block
+	dropped       []string // hashes of snapshots that this block may have no use for
 	sweepDue      bool     // somebody held the snapshot files when some were to go
 	ranComputrons int64    // of the current run
 	goesOn        bool     // the current run may do another crank after this one
@@ -216,6 +216,9 @@ func (s *Supervisor) nameStore() (string, error) {
 func (s *Supervisor) Close() error {
 	s.pool.closeAll()
 	s.reaper.wait()
+	if s.snapshots != nil {
+		_ = s.snapshots.Settle() // of a block that is dropped; the next opening sweeps
+	}
 	if s.starter != nil {
 		s.starter.close()
 	}

@@ -75,7 +75,7 @@ func (n *narrator) event(ev pipeproto.VatEvent) {
 func details(ev pipeproto.VatEvent) string {
 	var parts []string
 	if ev.Bytes > 0 {
-		parts = append(parts, screen.Bytes(ev.Bytes), screen.Bytes(ev.Stored)+" stored")
+		parts = append(parts, screen.Bytes(ev.Bytes))
 	}
 	if ev.Micros > 0 {
 		parts = append(parts, screen.Millis(ev.Micros))

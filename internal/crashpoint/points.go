@@ -101,6 +101,7 @@ const (
 	SupervisorSettled      Name = "supervisor.settled"
 	SupervisorRestarted    Name = "supervisor.restart.raised"
 	SupervisorRestartedOne Name = "supervisor.restart.started"
+	SupervisorFilesDurable Name = "supervisor.block.files"
 	SupervisorCommitted    Name = "supervisor.block.committed"
 	SupervisorTidied       Name = "supervisor.block.tidied"
 	SupervisorRollback     Name = "supervisor.rollback"
@@ -161,12 +162,12 @@ func All() []Point {
 		{StoreCheckpointDone, "store.DB.checkpointIfLarge", "the write-ahead log is empty"},
 		{StoreClosed, "store.DB.Close", "the database is closed, its process goes on"},
 
-		{SnapshotCreated, "snapshots.Dir.newWriter", "there is an empty temporary file"},
-		{SnapshotWriting, "snapshots.Writer.Write", "part of a heap is in the temporary file"},
-		{SnapshotWritten, "snapshots.Writer.finish", "the frame is complete, nothing is synced"},
-		{SnapshotSynced, "snapshots.Writer.finish", "the temporary file is on the disk"},
-		{SnapshotNamed, "snapshots.Writer.publish", "the file has its name, the directory is not synced"},
-		{SnapshotDirSynced, "snapshots.Writer.publish", "the file has its name for good, no row names it"},
+		{SnapshotCreated, "snapshots.saving.begin", "there is an empty temporary file"},
+		{SnapshotWriting, "snapshots.Writer.Write", "part of a heap is on its way to the temporary file"},
+		{SnapshotWritten, "snapshots.saving.save", "the frame is complete, nothing is synced"},
+		{SnapshotSynced, "snapshots.saving.save", "the temporary file is on the disk"},
+		{SnapshotNamed, "snapshots.saving.publish", "the file has its name, the directory is not synced"},
+		{SnapshotDirSynced, "snapshots.saving.publish", "the file has its name for good, a row of the open block may name it"},
 		{SnapshotRecorded, "snapshots.Record", "the row is written within the crank"},
 		{SnapshotRemove, "snapshots.Dir.Remove", "a file that went out of use is about to go"},
 		{SnapshotRemoved, "snapshots.Dir.Remove", "a file that went out of use is gone"},
@@ -204,7 +205,7 @@ func All() []Point {
 		{SupervisorBuried, "supervisor.crank.snapshot", "bringOutYourDead has run, the heap is not written"},
 		{SupervisorHeapBegun, "supervisor.Supervisor.saveHeap", "a successor waits for the heap, none has been written"},
 		{SupervisorHeapStreamed, "supervisor.Supervisor.saveHeap", "the heap has been written and loaded, its file has no name"},
-		{SupervisorHeapStored, "supervisor.crank.snapshot", "the heap's file is durable, no row names it"},
+		{SupervisorHeapStored, "supervisor.crank.snapshot", "the heap's hash is known, its file is being written, no row names it"},
 		{SupervisorSnapshotted, "supervisor.crank.snapshot", "transcript and row name the heap, within the crank"},
 		{SupervisorPageIn, "supervisor.Supervisor.online", "a vat is to be paged in, nothing is started"},
 		{SupervisorHeapLoaded, "supervisor.Supervisor.revive", "the worker has the heap of the snapshot, nothing is replayed"},
@@ -215,6 +216,7 @@ func All() []Point {
 		{SupervisorSettled, "supervisor.crank.catchUp", "a record that restart-all passed over is settled within a crank"},
 		{SupervisorRestarted, "supervisor.Supervisor.restartAll", "the epoch is raised, no vat is started"},
 		{SupervisorRestartedOne, "supervisor.Supervisor.startImmediate", "one vat of the immediate set has started"},
+		{SupervisorFilesDurable, "supervisor.Supervisor.prepare", "the files that the block's rows name are durable, the block is not"},
 		{SupervisorCommitted, "supervisor.Supervisor.commitBlock", "the block is finished, files that went out of use are still there"},
 		{SupervisorTidied, "supervisor.Supervisor.commitBlock", "files that went out of use are gone, the host does not know that the block is finished"},
 		{SupervisorRollback, "supervisor.Supervisor.rollback", "all workers are gone, the block is not dropped"},

@@ -1,0 +1,225 @@
+package snapshots
+
+import (
+	"io"
+	"path/filepath"
+
+	"github.com/klauspost/compress/zstd"
+
+	"vatworkerd/internal/crashpoint"
+	"vatworkerd/snapshots/internal/delta"
+)
+
+// maxSaving bounds how many snapshots are compressed at a time, and with them
+// the memory that waits for it.
+const maxSaving = 4
+
+// saving is the way of a snapshot from its Writer's queue to a durable file. It
+// belongs to a goroutine of its own.
+type saving struct {
+	dir    *Dir
+	queue  *Queue
+	file   *countedFile
+	base   string // hash of the base; empty for a file that needs none
+	isBase bool   // it is the file of a base
+	enc    *zstd.Encoder
+	delta  *delta.Encoder // writes to enc; nil without a base
+
+	promised Info          // hash and size, from the Writer; to be read behind the queue's end
+	info     Info          // after done, as err
+	err      error         // *NoSpaceError, *IOError, or that it was given up
+	done     chan struct{} // closed when the file has its name, or is gone
+}
+
+// countedFile counts what the encoder writes.
+type countedFile struct {
+	File
+	size int64
+}
+
+func (f *countedFile) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
+	f.size += int64(n)
+	return n, err
+}
+
+func (d *Dir) newSaving(base string, isBase bool) (*saving, error) {
+	d.slots <- struct{}{}
+	s := &saving{dir: d, base: base, isBase: isBase, queue: NewQueue(lagBytes), done: make(chan struct{})}
+	if err := s.begin(); err != nil {
+		s.leave(false)
+		return nil, err
+	}
+	go s.run()
+	return s, nil
+}
+
+func (s *saving) begin() (err error) {
+	if s.enc, err = s.dir.coders.takeEncoder(); err != nil {
+		return err
+	}
+	file, err := s.dir.createTemp()
+	if err != nil {
+		return s.dir.diskError("create", filepath.Join(s.dir.path, tempPrefix+"*"), err)
+	}
+	crashpoint.Here(crashpoint.SnapshotCreated)
+	s.file = &countedFile{File: file}
+	s.enc.Reset(s.file)
+	if s.base != "" {
+		return s.beginDelta()
+	}
+	return nil
+}
+
+// beginDelta leaves room for the header, of which only the base is known.
+func (s *saving) beginDelta() error {
+	base, err := s.dir.base(s.base)
+	if err != nil {
+		return err
+	}
+	s.delta = delta.NewEncoder(s.enc, base)
+	if _, err := s.file.Write(make([]byte, headerBytes)); err != nil {
+		return s.dir.diskError("write", s.file.Name(), err)
+	}
+	return nil
+}
+
+// createTemp makes the file known to Sweep before Sweep can see it.
+func (d *Dir) createTemp() (File, error) {
+	d.names.Lock()
+	defer d.names.Unlock()
+	file, err := d.fs.CreateTemp(d.path, tempPrefix)
+	if err != nil {
+		return nil, err
+	}
+	d.writing[filepath.Base(file.Name())] = true
+	return file, nil
+}
+
+func (s *saving) run() {
+	if s.info, s.err = s.save(); s.err != nil {
+		s.queue.StopReading(s.err) // the Writer must not wait for room
+	}
+	s.leave(s.err == nil)
+	close(s.done)
+}
+
+func (s *saving) save() (Info, error) {
+	var to io.Writer = s.enc
+	if s.delta != nil {
+		to = s.delta
+	}
+	if err := s.compress(to); err != nil {
+		return Info{}, err
+	}
+	info := s.promised
+	if err := s.endContent(info); err != nil {
+		return Info{}, s.dir.diskError("write", s.file.Name(), err)
+	}
+	info.StoredSize = s.file.size
+	crashpoint.Here(crashpoint.SnapshotWritten)
+	if err := s.file.Sync(); err != nil {
+		return Info{}, s.dir.diskError("sync", s.file.Name(), err)
+	}
+	crashpoint.Here(crashpoint.SnapshotSynced)
+	if err := s.file.Close(); err != nil {
+		return Info{}, s.dir.diskError("close", s.file.Name(), err)
+	}
+	return s.publish(info)
+}
+
+// compress takes the queue to its end.
+func (s *saving) compress(to io.Writer) error {
+	buf := make([]byte, copyBytes)
+	for {
+		n, err := s.queue.Read(buf)
+		if _, err := to.Write(buf[:n]); err != nil {
+			return s.dir.diskError("write", s.file.Name(), err)
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// endContent writes what is left, and the header of a delta, to its place.
+func (s *saving) endContent(info Info) error {
+	if s.delta == nil {
+		return s.enc.Close()
+	}
+	if err := s.delta.Close(); err != nil {
+		return err
+	}
+	if err := s.enc.Close(); err != nil {
+		return err
+	}
+	head, err := header{Hash: info.Hash, Size: info.UncompressedSize, Base: s.base}.encode()
+	if err != nil {
+		return err
+	}
+	_, err = s.file.WriteAt(head, 0)
+	return err
+}
+
+// publish gives the synced file the name of its hash, unless a sound one has it.
+func (s *saving) publish(info Info) (Info, error) {
+	d := s.dir
+	path := s.path(info.Hash)
+	have, err := d.verify(info.Hash)
+	existed := err == nil && !s.isBase
+	d.names.Lock()
+	defer d.names.Unlock()
+	if existed {
+		_ = d.remove(s.file.Name())
+		info = have
+	} else if err := d.fs.Rename(s.file.Name(), path); err != nil {
+		return Info{}, d.diskError("rename", path, err)
+	}
+	crashpoint.Here(crashpoint.SnapshotNamed)
+	if err := d.fs.SyncDir(d.path); err != nil {
+		if !existed {
+			_ = d.remove(path)
+		}
+		return Info{}, d.diskError("sync the directory of", path, err)
+	}
+	crashpoint.Here(crashpoint.SnapshotDirSynced)
+	if s.base != "" && !existed {
+		// A plain file was there and was unsound, and it would come first.
+		_ = d.remove(d.plainPath(info.Hash))
+	}
+	return info, nil
+}
+
+// path is where the file goes.
+func (s *saving) path(hash string) string {
+	switch {
+	case s.isBase:
+		return s.dir.basePath(hash)
+	case s.base != "":
+		return s.dir.deltaPath(hash)
+	}
+	return s.dir.plainPath(hash)
+}
+
+// leave gives back what was held; published says that the file has a name of its
+// own.
+func (s *saving) leave(published bool) {
+	d := s.dir
+	if s.enc != nil {
+		d.coders.giveEncoder(s.enc)
+	}
+	if s.file != nil {
+		_ = s.file.Close() // a second time after save: harmless
+		d.names.Lock()
+		if !published {
+			// What cannot be removed now is a temporary file for the next Sweep.
+			_ = d.remove(s.file.Name())
+		}
+		delete(d.writing, filepath.Base(s.file.Name()))
+		d.names.Unlock()
+	}
+	<-d.slots
+}
