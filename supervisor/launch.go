@@ -69,7 +69,9 @@ func (s *Supervisor) launchFrom(rec *record, image xsnap.Image, heap io.Reader) 
 }
 
 func (s *Supervisor) startOptions(rec *record) xsnap.StartOptions {
-	o := xsnap.StartOptions{Name: rec.ID + ":" + rec.Name, Sink: s.speech.sink(rec), Limits: s.limits, Sandbox: s.sandbox, CPU: -1}
+	o := xsnap.StartOptions{
+		Name: rec.ID + ":" + rec.Name, Sink: s.speech.sink(rec), Limits: s.limits, Sandbox: s.sandbox, HugePages: s.hugePages, CPU: -1,
+	}
 	if !rec.Options.Unmetered {
 		o.MeterLimit = meterLimit
 	}

@@ -215,14 +215,17 @@ func TestRealVatsRehearse(t *testing.T) {
 	r.wantAnswer("fulfilled #40", "v1", "balance")
 }
 
-// Containment is local: a vat in a sandbox does what a vat outside does.
+// Containment is local, as are huge pages: a vat in a sandbox does what a vat
+// outside does.
 func TestContainmentDoesNotShow(t *testing.T) {
 	if err := xsnap.DetectSandbox().Require(); err != nil {
 		t.Skipf("this kernel cannot contain workers: %v", err)
 	}
 	var hashes []string
 	for _, policy := range []xsnap.Sandbox{xsnap.SandboxOff, xsnap.SandboxRequire} {
-		r := newRig(t, func(o *Options) { o.Sandbox, o.MaxOnline, o.CacheDir = policy, 1, t.TempDir() })
+		r := newRig(t, func(o *Options) {
+			o.Sandbox, o.HugePages, o.MaxOnline, o.CacheDir = policy, policy != xsnap.SandboxOff, 1, t.TempDir()
+		})
 		r.work(func(vatID string) { r.create(vatID, "counter", pipeproto.VatOptions{}) })
 		hashes = append(hashes, r.s.db.ActivityHash()+"\n"+r.spanHashes())
 	}

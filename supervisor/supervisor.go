@@ -45,6 +45,7 @@ type Options struct {
 	CPU           int // CPU that deliveries and workers share; -1 = free
 	Limits        xsnap.Limits
 	Sandbox       xsnap.Sandbox // how workers are contained
+	HugePages     bool          // let workers ask for huge pages
 	Watch         xsnap.Watch   // what is done about silent workers; Tell is the supervisor's own
 	// VatLogBytes and LogBytes bound the worker logs of a vat, and of all; 0 keeps
 	// none. ReplayConsole also passes on what vats print when they are replayed.
@@ -117,6 +118,7 @@ type Supervisor struct {
 	config    config
 	limits    xsnap.Limits
 	sandbox   xsnap.Sandbox
+	hugePages bool
 	log       hclog.Logger
 	host      Host
 	storeID   string
@@ -137,7 +139,7 @@ func Open(opts Options, host Host, hostHeight int64) (*Supervisor, error) {
 		return nil, fmt.Errorf("cannot create %s: %w", opts.Dir, err)
 	}
 	s := &Supervisor{
-		table: lifecycle(), host: host, image: opts.Image, limits: opts.Limits, sandbox: opts.Sandbox, keep: max(0, opts.KeepSnapshots),
+		table: lifecycle(), host: host, image: opts.Image, limits: opts.Limits, sandbox: opts.Sandbox, hugePages: opts.HugePages, keep: max(0, opts.KeepSnapshots),
 		records: records{last: map[string]decoded{}}, log: opts.Logger, images: map[string]xsnap.Image{opts.Image.ID(): opts.Image},
 		baton: newBaton(), live: newLive(), speech: newSpeech(host, opts.ReplayConsole),
 	}

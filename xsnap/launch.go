@@ -33,6 +33,7 @@ type knownFiles struct {
 type launch struct {
 	argv       []string
 	child      [fdCount]int
+	around     surroundings
 	files      engineFiles
 	addressMax uint64
 }
@@ -253,7 +254,7 @@ func (l *launcher) fill(o launch, ruleset int) (maps *unix.Statx_t) {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	t.call("give up its capabilities", unix.SYS_CAPSET, putIn(t, header), putIn(t, [2]unix.CapUserData{}))
 	t.call("unblock signals", unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, putIn(t, unix.Sigset_t{}), 0, unsafe.Sizeof(uint64(0)))
-	argv, envp := t.texts(o.argv), t.texts(workerEnvironment())
+	argv, envp := t.texts(o.argv), t.texts(o.around.env)
 	if l.support.Seccomp {
 		l.fillSeccomp()
 	}

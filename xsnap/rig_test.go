@@ -70,6 +70,7 @@ type rig struct {
 	base    *BaseCache
 	sandbox Sandbox
 	limits  Limits
+	huge    bool // workers ask for huge pages
 }
 
 // contained makes the rig start its workers under policy.
@@ -121,7 +122,7 @@ func newSpawner(t testing.TB) *Spawner {
 // start starts a worker with o completed, to be closed when the test ends.
 func (r *rig) start(o StartOptions) *Worker {
 	r.t.Helper()
-	o.Sandbox = r.sandbox
+	o.Sandbox, o.HugePages = r.sandbox, r.huge
 	if r.limits != (Limits{}) {
 		o.Limits = r.limits
 	}

@@ -51,7 +51,7 @@ func engineSyscalls(gate uintptr) []syscallRule {
 		{unix.SYS_MUNMAP, "munmap", "observed", nil},
 		{unix.SYS_MREMAP, "mremap", "fallback: realloc of a large block; never to a place of the caller's choice", []argTest{onlyBits(3, mremapPlain)}},
 		{unix.SYS_BRK, "brk", "observed: malloc", nil},
-		{unix.SYS_MADVISE, "madvise", "fallback: malloc gives pages back", nil},
+		{unix.SYS_MADVISE, "madvise", "observed: malloc asks for huge pages", nil},
 		{unix.SYS_PREAD64, "pread64", "observed: libraries", nil},
 		{unix.SYS_LSEEK, "lseek", "observed: after reading a snapshot", nil},
 		{unix.SYS_WRITEV, "writev", "fallback: last words of the C library", nil},

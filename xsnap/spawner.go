@@ -23,8 +23,9 @@ type Spawner struct {
 	done   chan struct{}
 	allCPU unix.CPUSet // the CPUs this process may use; what Unpin gives back
 
-	support  SandboxSupport
-	watchdog *watchdog
+	support   SandboxSupport
+	hugePages bool // this system gives some to those who ask
+	watchdog  *watchdog
 
 	mu     sync.RWMutex // guards closed against sends on jobs
 	closed bool
@@ -48,7 +49,7 @@ func NewSpawnerWithClock(clock <-chan time.Time) (*Spawner, error) {
 		return nil, fmt.Errorf("cannot protect open descriptors from workers: %w", err)
 	}
 	settleStack()
-	s := &Spawner{jobs: make(chan func()), done: make(chan struct{}), support: DetectSandbox()}
+	s := &Spawner{jobs: make(chan func()), done: make(chan struct{}), support: DetectSandbox(), hugePages: detectHugePages()}
 	ready := make(chan error)
 	go s.run(ready)
 	if err := <-ready; err != nil {
@@ -123,22 +124,19 @@ func (s *Spawner) spawn(argv []string, p *plumbing, o StartOptions) (launched, e
 	if err := checkHost(addressSpace, plain); err != nil {
 		return launched{}, err
 	}
+	around := s.surroundingsOf(o)
 	if plain {
-		return s.spawnPlain(argv, p)
+		return s.spawnPlain(argv, around.env, p)
 	}
-	return s.spawnContained(launch{argv: argv, addressMax: addressSpace}, p)
+	return s.spawnContained(launch{argv: argv, around: around, addressMax: addressSpace}, p)
 }
 
-// workerEnvironment is all that workers find there. Without it the C library
-// would look for this machine's time zone where it is not held from it.
-func workerEnvironment() []string { return []string{"TZ=UTC0"} }
-
 // spawnPlain leaves limits to be set from outside.
-func (s *Spawner) spawnPlain(argv []string, p *plumbing) (w launched, err error) {
+func (s *Spawner) spawnPlain(argv, env []string, p *plumbing) (w launched, err error) {
 	w.maps = -1
 	attr := &syscall.ProcAttr{
 		Dir:   "/",
-		Env:   workerEnvironment(),
+		Env:   env,
 		Files: p.child[:],
 		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &w.pidfd},
 	}
@@ -156,9 +154,11 @@ func (s *Spawner) spawnContained(plan launch, p *plumbing) (w launched, err erro
 	if err != nil {
 		return launched{}, err
 	}
-	if plan.files, err = l.filesOf(plan.argv[0]); err != nil {
+	files, err := l.filesOf(plan.argv[0])
+	if err != nil {
 		return launched{}, err
 	}
+	plan.files = files.with(plan.around)
 	if closed := s.onThread(func() { w, err = l.start(plan) }); closed != nil {
 		return launched{}, closed
 	}

@@ -54,6 +54,10 @@ type StartOptions struct {
 	CPU int
 	// Sandbox is how the worker is contained; the zero value is not at all.
 	Sandbox Sandbox
+	// HugePages lets the worker's C library ask for huge pages, where this system
+	// gives some to those who ask. It is faster (docs/performance.md) and changes
+	// nothing else.
+	HugePages bool
 }
 
 // Start starts a worker with a Spawner of its own, which costs one more OS

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -15,6 +16,7 @@ type workerFlags struct {
 	sandbox xsnap.Sandbox
 	require bool
 	memory  byteSize
+	huge    bool
 	watch   xsnap.Watch
 }
 
@@ -23,6 +25,7 @@ func (w *workerFlags) register(flags *pflag.FlagSet) {
 	flags.Var(&w.sandbox, "sandbox", "contain workers (docs/containment.md): off, auto (as far as this kernel can), require")
 	flags.BoolVar(&w.require, "require-sandbox", false, "the same as --sandbox require")
 	flags.Var(&w.memory, "worker-memory", "address space that one worker may have; the same on all nodes of a network")
+	flags.BoolVar(&w.huge, "huge-pages", true, "let workers ask for huge pages where this system gives some (docs/performance.md)")
 	flags.DurationVar(&w.watch.AlarmAfter, "silence-alarm", xsnap.DefaultSilenceAlarm, "tell of a worker that says nothing for so long while it is to do something; 0 = never")
 	flags.DurationVar(&w.watch.SilenceLimit, "silence-limit", xsnap.DefaultSilenceLimit, "kill such a worker after so long, and do its work again on another; 0 = never")
 }
@@ -67,12 +70,13 @@ func (w *workerFlags) limits() xsnap.Limits {
 func (w *workerFlags) arguments() []string {
 	return []string{
 		"--sandbox", w.policy().String(), "--worker-memory", w.memory.String(),
+		"--huge-pages=" + strconv.FormatBool(w.huge),
 		"--silence-alarm", w.watch.AlarmAfter.String(), "--silence-limit", w.watch.SilenceLimit.String(),
 	}
 }
 
 func (w *workerFlags) apply(opts *supervisor.Options) {
-	opts.Sandbox, opts.Limits, opts.Watch = w.policy(), w.limits(), w.watch
+	opts.Sandbox, opts.Limits, opts.Watch, opts.HugePages = w.policy(), w.limits(), w.watch, w.huge
 }
 
 // checkMachine finds what of this machine keeps workers from being contained
