@@ -9,7 +9,7 @@ import (
 	"vatworkerd/pipeproto"
 )
 
-const copyHint = "the name of a snapshot file is the hash of its content, so a copy of that file from a backup or from another node of the same chain fits: put it in its place, then run `vatworkerd snapshot verify`"
+const copyHint = "a copy of that file from a backup or from another node of the same chain fits, and so does what `vatworkerd snapshot export` writes there, as <hash>.zst: put it in its place, then run `vatworkerd snapshot verify`"
 
 // CorruptError says that a snapshot file does not hold what its name promises.
 type CorruptError struct {

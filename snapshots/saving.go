@@ -19,9 +19,10 @@ const maxSaving = 4
 type saving struct {
 	dir    *Dir
 	queue  *Queue
-	file   *countedFile
-	base   string // hash of the base; empty for a file that needs none
-	isBase bool   // it is the file of a base
+	file   File
+	stored *counter // writes to file
+	base   string   // hash of the base; empty for a file that needs none
+	isBase bool     // it is the file of a base
 	enc    *zstd.Encoder
 	delta  *delta.Encoder // writes to enc; nil without a base
 
@@ -29,18 +30,6 @@ type saving struct {
 	info     Info          // after done, as err
 	err      error         // *NoSpaceError, *IOError, or that it was given up
 	done     chan struct{} // closed when the file has its name, or is gone
-}
-
-// countedFile counts what the encoder writes.
-type countedFile struct {
-	File
-	size int64
-}
-
-func (f *countedFile) Write(p []byte) (int, error) {
-	n, err := f.File.Write(p)
-	f.size += int64(n)
-	return n, err
 }
 
 func (d *Dir) newSaving(base string, isBase bool) (*saving, error) {
@@ -63,8 +52,8 @@ func (s *saving) begin() (err error) {
 		return s.dir.diskError("create", filepath.Join(s.dir.path, tempPrefix+"*"), err)
 	}
 	crashpoint.Here(crashpoint.SnapshotCreated)
-	s.file = &countedFile{File: file}
-	s.enc.Reset(s.file)
+	s.file, s.stored = file, &counter{to: file}
+	s.enc.Reset(s.stored)
 	if s.base != "" {
 		return s.beginDelta()
 	}
@@ -78,7 +67,7 @@ func (s *saving) beginDelta() error {
 		return err
 	}
 	s.delta = delta.NewEncoder(s.enc, base)
-	if _, err := s.file.Write(make([]byte, headerBytes)); err != nil {
+	if _, err := s.stored.Write(make([]byte, headerBytes)); err != nil {
 		return s.dir.diskError("write", s.file.Name(), err)
 	}
 	return nil
@@ -116,7 +105,7 @@ func (s *saving) save() (Info, error) {
 	if err := s.endContent(info); err != nil {
 		return Info{}, s.dir.diskError("write", s.file.Name(), err)
 	}
-	info.StoredSize = s.file.size
+	info.StoredSize = s.stored.size
 	crashpoint.Here(crashpoint.SnapshotWritten)
 	if err := s.file.Sync(); err != nil {
 		return Info{}, s.dir.diskError("sync", s.file.Name(), err)

@@ -9,10 +9,10 @@ import (
 
 func (a *app) snapshotCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "snapshot", Short: "Take, list and verify heap snapshots", Args: noCommand,
+		Use: "snapshot", Short: "Take, list, verify and export heap snapshots", Args: noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.snapshotTakeCommand(), a.snapshotListCommand(), a.snapshotVerifyCommand())
+	cmd.AddCommand(a.snapshotTakeCommand(), a.snapshotListCommand(), a.snapshotVerifyCommand(), a.snapshotExportCommand())
 	return cmd
 }
 
