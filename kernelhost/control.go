@@ -128,6 +128,21 @@ func (k *Kernel) Refill(ctx context.Context, vat string, computrons int64) (stat
 	return status, err
 }
 
+// Pin has a vat keep its worker, or no longer. It is local to the daemon, and
+// remembered at once.
+func (k *Kernel) Pin(ctx context.Context, vat string, pinned bool) (status pipeproto.VatStatus, err error) {
+	defer k.leave()
+	if err := k.enter(); err != nil {
+		return status, err
+	}
+	vatID, err := k.vatID(vat)
+	if err != nil {
+		return status, err
+	}
+	err = k.call(ctx, pipeproto.ReqPin, pipeproto.Pin{VatID: vatID, Pinned: pinned}, &status)
+	return status, err
+}
+
 // RestartAll suspends every vat and starts the static, critical and
 // restartCritical ones anew on the daemon's engine. The same token again
 // changes nothing. If one of those vats fails, the daemon panics (IsPanic) and

@@ -18,6 +18,7 @@ type Status struct {
 	Engine       string                `json:"engine"`
 	EngineSHA256 string                `json:"engineSHA256"`
 	Counts       pipeproto.Counts      `json:"counts"`
+	Pool         pipeproto.Pool        `json:"pool"` // the daemon's workers; local
 	Vats         []pipeproto.VatStatus `json:"vats"`
 	More         bool                  `json:"more,omitempty"` // the list of vats goes on
 }
@@ -60,7 +61,7 @@ func (k *Kernel) Status(ctx context.Context, after string, limit int) (Status, e
 func (s *Status) Add(page pipeproto.Status) {
 	s.Height, s.ActivityHash, s.StateHash, s.Epoch, s.Panic = page.Height, page.ActivityHash, page.StateHash, page.Epoch, page.Panic
 	s.ImageID, s.Engine, s.EngineSHA256 = page.ImageID, page.Engine, page.EngineSHA256
-	s.Counts, s.More = page.Counts, page.More
+	s.Counts, s.Pool, s.More = page.Counts, page.Pool, page.More
 	s.Vats = append(s.Vats, page.Vats...)
 }
 

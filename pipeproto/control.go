@@ -34,6 +34,7 @@ const (
 	ReqControlSpans          = ReqSpans          // Page -> SpanPage
 	ReqControlSnapshotList   = ReqSnapshotList   // Page -> SnapshotPage
 	ReqControlSnapshotVerify = ReqSnapshotVerify // VatRef -> SnapshotVerifyReply: of one vat, beside the cranks
+	ReqControlPin            = ReqPin            // Pin -> VatStatus; needs admin
 	ReqPageOut               = "pageOut"         // VatRef -> Count: end the vat's worker, if it has one; needs admin
 )
 

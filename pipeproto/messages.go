@@ -34,6 +34,7 @@ const (
 	ReqUpgrade        = "upgrade"        // Upgrade -> VatStatus
 	ReqTerminate      = "terminate"      // VatControl -> VatStatus
 	ReqRefill         = "refill"         // Refill -> VatStatus
+	ReqPin            = "pin"            // Pin -> VatStatus; local, it needs no admin node
 	ReqRestartAll     = "restartAll"     // RestartAll -> RestartAllReply
 	ReqRehearse       = "rehearse"       // Rehearse -> RehearseReply
 	ReqExplicitFlags  = "explicitFlags"  // Empty -> Count
@@ -390,6 +391,13 @@ type Refill struct {
 	Computrons int64     `msgpack:"computrons"`
 }
 
+// Pin has a vat keep its worker, or no longer: a pinned vat is preloaded first and
+// never paged out to make room. It is remembered in the daemon's store, locally.
+type Pin struct {
+	VatID  string `msgpack:"vatID"`
+	Pinned bool   `msgpack:"pinned"`
+}
+
 // RestartAll marks every vat suspended and unsuspends the in-consensus set. The
 // same Token a second time changes nothing.
 type RestartAll struct {
@@ -444,6 +452,7 @@ type VatStatus struct {
 	Paused           bool       `msgpack:"paused" json:"paused"`
 	PauseReason      string     `msgpack:"pauseReason" json:"pauseReason,omitempty"`
 	Online           bool       `msgpack:"online" json:"online"`
+	Pinned           bool       `msgpack:"pinned" json:"pinned"` // it keeps its worker (local)
 	Held             int64      `msgpack:"held" json:"held"`
 	Deliveries       int64      `msgpack:"deliveries" json:"deliveries"`
 	Computrons       int64      `msgpack:"computrons" json:"computrons"`
@@ -478,12 +487,25 @@ type Status struct {
 	StateHash    string      `msgpack:"stateHash"` // of all keys and values: docs/store.md
 	Epoch        int64       `msgpack:"epoch"`
 	Counts       Counts      `msgpack:"counts"`
+	Pool         Pool        `msgpack:"pool"`
 	Panic        string      `msgpack:"panic"`
 	ImageID      string      `msgpack:"imageID"`
 	Engine       string      `msgpack:"engine"` // its kind: stock, native
 	EngineSHA256 string      `msgpack:"engineSHA256"`
 	Vats         []VatStatus `msgpack:"vats"`
 	More         bool        `msgpack:"more"`
+}
+
+// Pool says which worker processes there are, and what bounds them. It is local,
+// and memory is as it was last measured.
+type Pool struct {
+	Workers        int64    `msgpack:"workers" json:"workers"` // spares and those on their way in included
+	MaxWorkers     int64    `msgpack:"maxWorkers" json:"maxWorkers"`
+	MemoryBytes    int64    `msgpack:"memoryBytes" json:"memoryBytes"`
+	MaxMemoryBytes int64    `msgpack:"maxMemoryBytes" json:"maxMemoryBytes"` // 0 = no limit
+	Spares         int64    `msgpack:"spares" json:"spares"`                 // ready for vats that start
+	ComingIn       int64    `msgpack:"comingIn" json:"comingIn"`             // vats that are brought in beside the deliveries
+	Pinned         []string `msgpack:"pinned" json:"pinned"`                 // names or IDs of vats that keep their workers
 }
 
 // SnapshotInfo describes a stored heap snapshot; sizes in bytes.

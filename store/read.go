@@ -30,10 +30,7 @@ func EachKey(r Reader, prefix string, f func(key, value string) error) error {
 }
 
 func eachKey(a asker, prefix string, f func(key, value string) error) error {
-	query, args := "SELECT key, value FROM kv WHERE key >= ? AND key < ? ORDER BY key LIMIT ?", []any{prefix, prefixEnd(prefix), keysAtOnce}
-	if args[1] == "" {
-		query, args = "SELECT key, value FROM kv WHERE key >= ? ORDER BY key LIMIT ?", []any{prefix, keysAtOnce}
-	}
+	query, args := firstKeys(prefix, keysAtOnce)
 	for {
 		rows, err := a.rows("query", -1, query, args...)
 		if err != nil {
@@ -49,6 +46,20 @@ func eachKey(a asker, prefix string, f func(key, value string) error) error {
 		}
 		args[0] = rows[len(rows)-1].Text(0) + "\x00" // the least key above
 	}
+}
+
+// FirstKeys gives the first keys that start with prefix, at most so many, in
+// bytewise order: rows of key and value.
+func FirstKeys(r Reader, prefix string, most int) ([]Row, error) {
+	query, args := firstKeys(prefix, most)
+	return r.Query(query, args...)
+}
+
+func firstKeys(prefix string, most int) (query string, args []any) {
+	if end := prefixEnd(prefix); end != "" {
+		return "SELECT key, value FROM kv WHERE key >= ? AND key < ? ORDER BY key LIMIT ?", []any{prefix, end, most}
+	}
+	return "SELECT key, value FROM kv WHERE key >= ? ORDER BY key LIMIT ?", []any{prefix, most}
 }
 
 // asker runs queries; op names the operation for errors and faults.

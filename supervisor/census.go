@@ -27,7 +27,7 @@ type seat struct {
 	left   bool
 }
 
-// take gives a seat whether or not there is room: who needs one makes room first.
+// take gives a seat whether or not there is room.
 func (c *census) take() *seat {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -35,11 +35,20 @@ func (c *census) take() *seat {
 	return &seat{census: c}
 }
 
-// fits tells whether another worker, of the size that is usual here, is within
-// bounds.
-func (c *census) fits() bool {
+// takeIfFits gives a seat if another worker, of the size that is usual here, is
+// within bounds; nil if not.
+func (c *census) takeIfFits() *seat {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.hasRoom() {
+		return nil
+	}
+	c.workers++
+	return &seat{census: c}
+}
+
+// hasRoom tells what takeIfFits goes by; mu is held.
+func (c *census) hasRoom() bool {
 	usual := int64(0)
 	if c.weighed > 0 {
 		usual = c.bytes / int64(c.weighed)

@@ -25,6 +25,7 @@ type crank struct {
 	digest   []byte // the host's digests, one after the other, of its closed units
 	ran      []string
 	started  map[string]*worker // workers of incarnations this crank starts
+	coming   []*arrival         // workers that take over if this crank commits
 	actions  []pipeproto.Action // of verdicts, to do before the crank ends
 	onCommit []func()
 	faults   map[fault]bool // seen in all tries of this crank
@@ -159,6 +160,9 @@ func (c *crank) discardWorkers() {
 	}
 	for _, w := range c.started {
 		c.s.reaper.end(w)
+	}
+	for _, a := range c.coming {
+		c.s.reaper.abandon(a)
 	}
 }
 

@@ -17,46 +17,77 @@ import (
 // that real engines cannot be made to show in a test's time; everything they
 // are used for also runs on real ones elsewhere.
 type fakeStarter struct {
-	mu      sync.Mutex // guards the rest: the supervisor starts from several goroutines
-	deaths  int        // how many of the next deliveries find their worker dead
-	live    int
-	started func()   // is told of each start
-	bytes   int64    // memory that a delivery adds to a worker
-	flukes  []string // with which syscall, or "none", the next incr meet a limit
+	mu     sync.Mutex // guards the rest: the supervisor starts from several goroutines
+	deaths int        // how many of the next deliveries find their worker dead
+	live   int
+	bytes  int64    // memory that a delivery adds to a worker
+	flukes []string // with which syscall, or "none", the next incr meet a limit
+
+	// Hooks, set before they are needed; they may wait.
+	started func()               // a worker was started
+	loading func(p *fakeProcess) // … and is not ready yet
 }
 
 func fakeImage(name string) xsnap.Image {
 	return xsnap.Image{Engine: xsnap.Engine{Path: name, SHA256: name}}
 }
 
-func (f *fakeStarter) close() {}
+func (f *fakeStarter) cpus() []int { return nil }
+func (f *fakeStarter) close()      {}
 
-func (f *fakeStarter) start() *fakeProcess {
+func (f *fakeStarter) start(o xsnap.StartOptions) *fakeProcess {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.live++
 	if f.started != nil {
 		f.started()
 	}
-	return &fakeProcess{starter: f}
+	return &fakeProcess{starter: f, name: o.Name, exited: make(chan struct{})}
 }
 
 func (f *fakeStarter) base(image xsnap.Image) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader("the base of " + image.ID())), nil
 }
 
-func (f *fakeStarter) fresh(xsnap.Image, xsnap.StartOptions) (process, error) { return f.start(), nil }
+// load is what all starts have in common.
+func (f *fakeStarter) load(p *fakeProcess, o xsnap.StartOptions) (process, error) {
+	if o.Started != nil {
+		o.Started(p.Kill)
+	}
+	if f.loading != nil {
+		f.loading(p)
+	}
+	if p.gone() {
+		return nil, p.killed()
+	}
+	return p, nil
+}
 
-func (f *fakeStarter) fromHeap(_ xsnap.Image, _ xsnap.StartOptions, heap io.Reader) (process, error) {
+func (f *fakeStarter) fresh(_ xsnap.Image, o xsnap.StartOptions) (process, error) {
+	return f.load(f.start(o), o)
+}
+
+func (f *fakeStarter) fromHeap(_ xsnap.Image, o xsnap.StartOptions, heap io.Reader) (process, error) {
+	p := f.start(o)
 	text, err := io.ReadAll(heap)
+	if err == nil {
+		err = json.Unmarshal(text, &p.heap)
+	}
 	if err != nil {
+		p.end()
 		return nil, err
 	}
-	p := f.start()
-	return p, json.Unmarshal(text, &p.heap)
+	return f.load(p, o)
 }
 
 func (f *fakeStarter) bytesOf(heap fakeHeap) int64 { return f.bytes * int64(1+heap.Ephemeral) }
+
+// kill plans deaths.
+func (f *fakeStarter) kill(deaths int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.deaths = deaths
+}
 
 // dies takes one death from the plan.
 func (f *fakeStarter) dies() bool {
@@ -89,16 +120,30 @@ type fakeHeap struct {
 
 type fakeProcess struct {
 	starter *fakeStarter
+	name    string
 	heap    fakeHeap
-	gone    bool
+	closed  bool
+	exited  chan struct{}
+	once    sync.Once
 }
+
+func (p *fakeProcess) gone() bool              { return isGone(p) }
+func (p *fakeProcess) killed() error           { return &xsnap.ExitError{Name: p.name, Signal: syscall.SIGKILL} }
+func (p *fakeProcess) Rename(name string)      { p.name = name }
+func (p *fakeProcess) Exited() <-chan struct{} { return p.exited }
 
 func (p *fakeProcess) SetBundle(_ string, bundle []byte, _ json.RawMessage, _ xsnap.Handler) (xsnap.Meter, error) {
 	p.heap.Bundle = string(bundle)
+	if p.gone() {
+		return xsnap.Meter{}, p.killed()
+	}
 	return xsnap.Meter{}, nil
 }
 
 func (p *fakeProcess) Snapshot(dst io.Writer) (int64, error) {
+	if p.gone() {
+		return 0, p.killed()
+	}
 	text, err := json.Marshal(p.heap)
 	if err != nil {
 		return 0, err
@@ -108,30 +153,31 @@ func (p *fakeProcess) Snapshot(dst io.Writer) (int64, error) {
 }
 
 func (p *fakeProcess) end() {
-	if p.gone {
-		return
-	}
-	p.gone = true
-	p.starter.mu.Lock()
-	p.starter.live--
-	p.starter.mu.Unlock()
+	p.once.Do(func() {
+		close(p.exited)
+		p.starter.mu.Lock()
+		p.starter.live--
+		p.starter.mu.Unlock()
+	})
 }
 func (p *fakeProcess) PID() int                    { return 0 }
 func (p *fakeProcess) PinTo(int) error             { return nil }
 func (p *fakeProcess) KeepOff(int) error           { return nil }
 func (p *fakeProcess) Unpin() error                { return nil }
 func (p *fakeProcess) MemoryBytes() (int64, error) { return p.starter.bytesOf(p.heap), nil }
-func (p *fakeProcess) Close() error                { p.end(); return nil }
+func (p *fakeProcess) Close() error                { p.closed = true; p.end(); return nil }
 func (p *fakeProcess) Kill()                       { p.end() }
 
 // Deliver runs startVat, bringOutYourDead and messages named after what they do.
 func (p *fakeProcess) Deliver(delivery json.RawMessage, h xsnap.Handler) (xsnap.DeliveryResult, error) {
-	if p.gone {
-		return xsnap.DeliveryResult{}, errors.New("delivery to a worker that is gone")
+	if p.closed {
+		return xsnap.DeliveryResult{}, errors.New("delivery to a worker that was closed")
 	}
 	if p.starter.dies() {
 		p.end()
-		return xsnap.DeliveryResult{}, &xsnap.ExitError{Name: "fake", Signal: syscall.SIGKILL}
+	}
+	if p.gone() {
+		return xsnap.DeliveryResult{}, p.killed()
 	}
 	if at := p.starter.fluke(delivery); at != "" {
 		var err error

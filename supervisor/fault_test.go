@@ -42,29 +42,13 @@ func (r *rig) spanHashes() string {
 	return b.String()
 }
 
-func TestPoolSizeAndRestartsDoNotShow(t *testing.T) {
-	counter := func(r *rig) func(string) {
-		return func(vatID string) { r.create(vatID, "counter", pipeproto.VatOptions{}) }
-	}
-	one := newRig(t, func(o *Options) { o.MaxOnline = 1 })
-	one.work(counter(one))
-	many := newRig(t, func(o *Options) { o.MaxOnline = 50 })
-	many.work(counter(many))
-	if a, b := one.hashes(), many.hashes(); a != b {
-		t.Errorf("activity hashes differ: %s, %s", a, b)
-	}
-	if a, b := one.spanHashes(), many.spanHashes(); a != b {
-		t.Errorf("span hashes differ:\n%s\n%s", a, b)
-	}
-}
-
 func TestKilledWorkerIsRetriedAndDoesNotShow(t *testing.T) {
 	r := newRig(t, nil)
 	r.create("v1", "counter", pipeproto.VatOptions{})
 	first := r.send("v1", "increment")
 	r.run()
 	r.want(first, "fulfilled #1")
-	r.s.pool.use("v1").process.Kill()
+	r.worker("v1").process.Kill()
 	second := r.send("v1", "increment")
 	r.run()
 	r.want(second, "fulfilled #2")
@@ -199,7 +183,7 @@ func (r *rig) tryOneBlock() error {
 	if _, err := r.s.run(pipeproto.Run{}); err != nil {
 		return err
 	}
-	if err := r.s.db.Prepare(1); err != nil {
+	if err := r.s.prepare(pipeproto.Height{Height: 1}); err != nil {
 		return err
 	}
 	r.height = 1

@@ -16,7 +16,7 @@ import (
 // the engine alone needs for it, in turn, and gives medians and ratios. With
 // HEAP_SAMPLE it is another heap, that of the snapshot file named.
 //
-//	flock … go test ./supervisor -run xxx -bench Heap -benchtime 15x
+//	go test ./supervisor -run xxx -bench Heap -benchtime 15x
 func BenchmarkHeap(b *testing.B) {
 	m := newHeapBench(b)
 	for b.Loop() {
@@ -51,7 +51,7 @@ func newHeapBench(b *testing.B) *heapBench {
 		heap, err := os.Open(sample)
 		m.must(err)
 		defer heap.Close()
-		m.w, err = m.s.launchFrom(m.rec, m.s.image, heap)
+		m.w, err = m.s.launchFrom(m.rec, m.s.image, heap, berth{seat: m.s.census.take(), cpu: -1})
 		m.must(err)
 	}
 	plain, err := os.Create(m.plain)
@@ -86,19 +86,19 @@ func (m *heapBench) engineWrites() {
 
 // save saves as a vat's crank does, up to its successor, and then up to the disk.
 func (m *heapBench) save() {
-	var next *worker
+	var next *arrival
 	m.time("save", func() {
 		m.time("crank", func() {
 			file, err := m.s.heapFile(m.s.image, true)
 			m.must(err)
 			var info snapshots.Info
-			info, next, err = m.s.saveHeap(m.rec, m.s.image, m.w, file)
+			info, next, err = m.s.saveHeap(m.rec, m.s.image, m.w, file, m.s.census.take())
 			m.must(err)
 			m.hash = info.Hash
 		})
 		m.must(m.s.snapshots.Settle())
 	})
-	m.s.reaper.end(next)
+	m.s.reaper.abandon(next)
 	m.s.reaper.wait()
 	stored, err := m.s.snapshots.StoredSize(m.hash)
 	m.must(err)
@@ -138,7 +138,7 @@ func (m *heapBench) load() {
 }
 
 func (m *heapBench) launch(heap io.Reader) {
-	w, err := m.s.launchFrom(m.rec, m.s.image, heap)
+	w, err := m.s.launchFrom(m.rec, m.s.image, heap, berth{seat: m.s.census.take(), cpu: -1})
 	m.must(err)
 	m.s.reaper.end(w)
 }

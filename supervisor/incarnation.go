@@ -24,8 +24,7 @@ func (c *crank) startIncarnation(rec *record, ch change) error {
 		return err
 	}
 	crashpoint.Here(crashpoint.SupervisorStartTold)
-	c.s.makeRoom("")
-	w, err := c.s.launchFresh(rec, c.s.image)
+	w, err := c.s.launchFresh(rec)
 	if err != nil {
 		return c.startProblem(rec.ID, err)
 	}
@@ -61,8 +60,25 @@ func (c *crank) startIncarnation(rec *record, ch change) error {
 			return err
 		}
 	}
-	c.after(func() { c.s.pool.adopt(rec.ID, w) })
+	c.after(func() { c.s.adopt(rec.ID, w) })
 	return nil
+}
+
+// launchFresh starts a worker for an incarnation that begins.
+func (s *Supervisor) launchFresh(rec *record) (*worker, error) {
+	bundle, err := s.bundleOf(rec)
+	if err != nil {
+		return nil, err
+	}
+	at := berth{spare: s.spares.take(s.image, limitOf(rec)), cpu: s.cpu}
+	if at.spare == nil {
+		at.seat = s.makeRoom("")
+	}
+	w, err := s.launchWith(rec, s.image, setup{bundle, s.liveSlotsOptions(rec)}, at)
+	if err != nil && at.seat != nil {
+		at.seat.leave()
+	}
+	return w, err
 }
 
 // sampleImage makes the current worker image the one of the incarnation that

@@ -13,6 +13,20 @@ import (
 // JavaScript system's DEFAULT_CRANK_METERING_LIMIT.
 const meterLimit = 100_000_000
 
+// limitOf is the meter limit of a vat's worker; 0 is none.
+func limitOf(rec *record) int64 {
+	if rec.Options.Unmetered {
+		return 0
+	}
+	return meterLimit
+}
+
+// setup is what setBundle tells a worker.
+type setup struct {
+	bundle           []byte
+	liveSlotsOptions json.RawMessage
+}
+
 // liveSlotsOptions are the options setBundle passes on, in the order the
 // JavaScript kernel writes them.
 func (s *Supervisor) liveSlotsOptions(rec *record) json.RawMessage {
@@ -20,60 +34,67 @@ func (s *Supervisor) liveSlotsOptions(rec *record) json.RawMessage {
 		rec.Options.EnableDisavow, s.config.RelaxDurabilityRules))
 }
 
-// launchFresh starts a worker for a new incarnation: base snapshot of the
-// image, then setBundle.
-func (s *Supervisor) launchFresh(rec *record, image xsnap.Image) (*worker, error) {
-	bundle, err := s.bundleOf(rec)
-	if err != nil {
-		return nil, err
-	}
-	return s.launchWith(rec, image, bundle)
-}
-
-func (s *Supervisor) bundleOf(rec *record) ([]byte, error) {
-	bundle, ok, err := s.db.Bundle(rec.BundleID)
+// bundleOf reads a vat's bundle.
+func (k *kit) bundleOf(rec *record) ([]byte, error) {
+	bundle, ok, err := k.db.Bundle(rec.BundleID)
 	if err == nil && !ok {
 		err = fmt.Errorf("cannot find bundle %s of %s: add it first", rec.BundleID, rec.ID)
 	}
 	return bundle, err
 }
 
-// launchWith is launchFresh with the bundle at hand; it does not touch the
-// store and may run beside the supervisor's goroutine.
-func (s *Supervisor) launchWith(rec *record, image xsnap.Image, bundle []byte) (*worker, error) {
-	seat := s.census.take()
-	started, err := s.starter.fresh(image, s.startOptions(rec))
-	if err != nil {
-		seat.leave()
-		return nil, err
-	}
-	if _, err := started.SetBundle(rec.ID, bundle, s.liveSlotsOptions(rec), setupHandler{}); err != nil {
-		started.Kill()
-		_ = started.Close()
-		seat.leave()
-		return nil, err
-	}
-	return &worker{vatID: rec.ID, name: rec.Name, process: started, seat: seat}, nil
+// berth is what a worker is started in.
+type berth struct {
+	seat  *seat  // its place in the census, which stays the caller's until there is a worker
+	spare *spare // one that runs already, with a seat of its own; nil: a process is started
+	cpu   int    // the one CPU it runs on at first; -1 = any
+	leash *leash // nil: nobody ends it before it is ready
 }
 
-// launchFrom starts a worker from a heap snapshot's uncompressed bytes; like
-// launchWith it may run beside the supervisor's goroutine.
-func (s *Supervisor) launchFrom(rec *record, image xsnap.Image, heap io.Reader) (*worker, error) {
-	seat := s.census.take()
-	started, err := s.starter.fromHeap(image, s.startOptions(rec), heap)
+// launchWith gives a worker at the begin of an incarnation: from the base
+// snapshot of the image, then setBundle.
+func (k *kit) launchWith(rec *record, image xsnap.Image, with setup, at berth) (*worker, error) {
+	w, err := k.blank(rec, image, at)
 	if err != nil {
-		seat.leave()
 		return nil, err
 	}
-	return &worker{vatID: rec.ID, name: rec.Name, process: started, seat: seat}, nil
+	if _, err := w.process.SetBundle(rec.ID, with.bundle, with.liveSlotsOptions, setupHandler{}); err != nil {
+		k.reaper.end(w)
+		return nil, err
+	}
+	return w, nil
 }
 
-func (s *Supervisor) startOptions(rec *record) xsnap.StartOptions {
+// blank gives a worker that has no bundle yet.
+func (k *kit) blank(rec *record, image xsnap.Image, at berth) (*worker, error) {
+	o := k.startOptions(rec, at)
+	if sp := at.spare; sp != nil {
+		sp.assign(o)
+		return &worker{vatID: rec.ID, name: rec.Name, process: sp.process, seat: sp.seat}, nil
+	}
+	started, err := k.starter.fresh(image, o)
+	if err != nil {
+		return nil, err
+	}
+	return &worker{vatID: rec.ID, name: rec.Name, process: started, seat: at.seat}, nil
+}
+
+// launchFrom starts a worker from a heap snapshot's uncompressed bytes.
+func (k *kit) launchFrom(rec *record, image xsnap.Image, heap io.Reader, at berth) (*worker, error) {
+	started, err := k.starter.fromHeap(image, k.startOptions(rec, at), heap)
+	if err != nil {
+		return nil, err
+	}
+	return &worker{vatID: rec.ID, name: rec.Name, process: started, seat: at.seat}, nil
+}
+
+func (k *kit) startOptions(rec *record, at berth) xsnap.StartOptions {
 	o := xsnap.StartOptions{
-		Name: rec.ID + ":" + rec.Name, Sink: s.speech.sink(rec), Limits: s.limits, Sandbox: s.sandbox, HugePages: s.hugePages, CPU: -1,
+		Name: rec.ID + ":" + rec.Name, MeterLimit: limitOf(rec), Sink: k.speech.sink(rec),
+		Limits: k.limits, Sandbox: k.sandbox, HugePages: k.hugePages, CPU: at.cpu,
 	}
-	if !rec.Options.Unmetered {
-		o.MeterLimit = meterLimit
+	if at.leash != nil {
+		o.Started = at.leash.hold
 	}
 	return o
 }

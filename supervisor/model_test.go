@@ -119,7 +119,7 @@ func (m *model) deliver(id string, v *modelVat) {
 	}
 }
 
-// pair runs everything on two supervisors that differ in all that is local.
+// pair runs everything on supervisors that differ in all that is local.
 type pair struct {
 	t     *rapid.T
 	rigs  []*rig
@@ -135,7 +135,7 @@ func (p *pair) each(f func(*rig)) {
 	}
 }
 
-// both runs a request on both supervisors and wants the same kind of answer.
+// both runs a request on all supervisors and wants the same kind of answer.
 func (p *pair) both(refused bool, f func(*rig) error) {
 	p.each(func(r *rig) {
 		err := f(r)
@@ -322,10 +322,11 @@ func (p *pair) restartAll(t *rapid.T) {
 }
 
 func (p *pair) killWorkers(t *rapid.T) {
-	// Two supervisors lose different numbers of workers; neither loses three
-	// times in one crank.
-	p.fakes[0].deaths = rapid.IntRange(0, 2).Draw(t, "deaths")
-	p.fakes[1].deaths = 0
+	// The supervisors lose different numbers of workers; none loses three times in
+	// one crank. The third loses some of them on their way in.
+	p.fakes[0].kill(rapid.IntRange(0, 2).Draw(t, "deaths"))
+	p.fakes[1].kill(0)
+	p.fakes[2].kill(rapid.IntRange(0, 2).Draw(t, "deaths beside"))
 }
 
 func (p *pair) reopen(*rapid.T) { p.each(func(r *rig) { r.reopen() }) }
@@ -360,8 +361,35 @@ func (p *pair) check(*rapid.T) {
 			p.t.Fatalf("ran %v\nmodel %v", got, p.m.order)
 		}
 	})
-	if a, b := p.rigs[0].hashes(), p.rigs[1].hashes(); a != b {
-		p.t.Fatalf("activity hashes differ: %s, %s", a, b)
+	p.each(p.checkPool)
+	a := p.rigs[0].hashes()
+	p.each(func(r *rig) {
+		if b := r.hashes(); a != b {
+			p.t.Fatalf("activity hashes differ: %s, %s", a, b)
+		}
+	})
+}
+
+// checkPool looks at what holds for every pool at every time: its bound, and
+// that only vats which may need one have a worker.
+func (p *pair) checkPool(r *rig) {
+	r.s.collect()
+	workers, bytes := r.s.census.figures()
+	if workers > max(2, r.opts.MaxOnline) {
+		p.t.Fatalf("%d workers, %d are allowed", workers, r.opts.MaxOnline)
+	}
+	pinned := func(vatID string) bool { return slices.Contains(r.opts.Pins, vatID) }
+	others := 0
+	for _, vatID := range r.s.pool.vatIDs() {
+		if v := p.m.vats[vatID]; v == nil || v.state != running {
+			p.t.Fatalf("%s is online and %s", vatID, v.state)
+		}
+		if !pinned(vatID) {
+			others++
+		}
+	}
+	if limit := r.opts.MaxMemoryBytes; limit > 0 && bytes > limit && others > 1 {
+		p.t.Fatalf("%d workers take %d bytes of %d", workers, bytes, limit)
 	}
 }
 
@@ -382,15 +410,30 @@ func ranBy(h *testHost) []string {
 	return ran
 }
 
-// TestLivesFollowTheModel drives two supervisors with different pools and
-// different worker deaths through random lives and compares both with the
+// localSettings are what the supervisors of a pair differ in.
+func localSettings() []func(*Options) {
+	return []func(*Options){
+		func(o *Options) { o.MaxOnline = 1 },
+		func(o *Options) { o.MaxOnline = 50 },
+		func(o *Options) {
+			o.MaxOnline, o.MaxMemoryBytes, o.Spares, o.LookAhead = 3, 40, 2, 2
+			o.Preload, o.Pins = PreloadAll, []string{"v2"}
+		},
+	}
+}
+
+// TestLivesFollowTheModel drives supervisors with different pools and
+// different worker deaths through random lives and compares all with the
 // reference model after every step.
 func TestLivesFollowTheModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		p := &pair{t: rt, m: &model{vats: map[string]*modelVat{}}}
-		for i := range 2 {
-			fake := &fakeStarter{}
-			r := newFakeRig(t, fake, []int{1, 50}[i])
+		for _, local := range localSettings() {
+			fake := &fakeStarter{bytes: 1}
+			r := newRig(t, func(o *Options) {
+				o.Image, o.starter, o.Dir = fakeImage("engine0"), fake, fastDir(t)
+				local(o)
+			})
 			p.rigs, p.fakes = append(p.rigs, r), append(p.fakes, fake)
 		}
 		rt.Repeat(map[string]func(*rapid.T){

@@ -22,15 +22,20 @@ func (s *Supervisor) online(r transcripts.Reader, rec *record) (*worker, error) 
 		return w, nil
 	}
 	defer s.live.leave(s.live.enter(stepPageIn, rec))
+	if w, err := s.awaited(r, rec); w != nil || err != nil {
+		return w, err
+	}
 	began := time.Now()
 	image, err := s.imageOf(rec)
 	if err != nil {
 		return nil, err
 	}
 	crashpoint.Here(crashpoint.SupervisorPageIn)
-	s.makeRoom("")
-	w, report, err := s.revive(r, rec, image)
+	seat := s.makeRoom("")
+	s.lookAhead()
+	w, report, err := s.revive(r, rec, image, berth{seat: seat, cpu: s.cpu})
 	if err != nil {
+		seat.leave()
 		return nil, err
 	}
 	s.pool.adopt(rec.ID, w)
@@ -38,11 +43,15 @@ func (s *Supervisor) online(r transcripts.Reader, rec *record) (*worker, error) 
 		s.live.at(rec.ID, span.EndPos)
 	}
 	crashpoint.Here(crashpoint.SupervisorPagedIn)
+	s.tellPagedIn(rec, report, time.Since(began), "")
+	return w, nil
+}
+
+func (s *Supervisor) tellPagedIn(rec *record, report revived, took time.Duration, why string) {
 	s.emit(pipeproto.VatEvent{
 		Kind: pipeproto.VatPagedIn, VatID: rec.ID, Name: rec.Name, Hash: report.snapshot,
-		Micros: time.Since(began).Microseconds(), Deliveries: report.deliveries,
+		Micros: took.Microseconds(), Deliveries: report.deliveries, Detail: why,
 	})
-	return w, nil
 }
 
 // revived says what a revival did.
@@ -55,7 +64,7 @@ type revived struct {
 // revive brings a vat's worker to the end of its transcript: from the newest of
 // its kept heap snapshots that can be read, else from the begin of its
 // incarnation. What cannot be read is written anew on the way.
-func (s *Supervisor) revive(r transcripts.Reader, rec *record, image xsnap.Image) (*worker, revived, error) {
+func (s *Supervisor) revive(r transcripts.Reader, rec *record, image xsnap.Image, at berth) (*worker, revived, error) {
 	span, ok, err := transcripts.Current(r, rec.ID)
 	if err != nil {
 		return nil, revived{}, err
@@ -67,14 +76,16 @@ func (s *Supervisor) revive(r transcripts.Reader, rec *record, image xsnap.Image
 	if err != nil {
 		return nil, revived{}, err
 	}
-	run := &rerun{s: s, rec: rec, image: image, files: map[string]bool{}}
+	run := &rerun{
+		kit: s.kit, rec: rec, image: image, liveSlotsOptions: s.liveSlotsOptions(rec), at: at, files: map[string]bool{},
+	}
 	var unread []error
 	for _, row := range slices.Backward(kept) {
 		run.files[row.Hash] = true
 		err := run.startFrom(row.Hash)
 		if err == nil {
 			crashpoint.Here(crashpoint.SupervisorHeapLoaded)
-			return run.revive(r, row.SnapPos+1, span.EndPos, unread)
+			return s.rerunTo(run, r, row.SnapPos+1, span.EndPos, unread)
 		}
 		if !unreadable(err) {
 			return nil, revived{}, lostUnlessLocal(rec.ID, err)
@@ -86,22 +97,22 @@ func (s *Supervisor) revive(r transcripts.Reader, rec *record, image xsnap.Image
 	if err != nil {
 		return nil, revived{}, err
 	}
-	return run.revive(r, from, span.EndPos, unread)
+	return s.rerunTo(run, r, from, span.EndPos, unread)
 }
 
-// revive runs the items [from, until). unread says which snapshots, newest
+// rerunTo runs the items [from, until). unread says which snapshots, newest
 // first, made it begin that far back.
-func (run *rerun) revive(r transcripts.Reader, from, until int64, unread []error) (*worker, revived, error) {
+func (s *Supervisor) rerunTo(run *rerun, r transcripts.Reader, from, until int64, unread []error) (*worker, revived, error) {
 	err := run.items(r, from, until)
 	if err == nil {
 		return run.w, run.report, nil
 	}
-	run.s.reaper.end(run.w)
+	s.reaper.end(run.w)
 	var missing *transcripts.MissingItemsError
 	if errors.As(err, &missing) && len(unread) > 0 {
-		return nil, run.report, run.s.panic(&SnapshotLostError{VatID: run.rec.ID, Unread: unread, Err: err})
+		return nil, run.report, s.panic(&SnapshotLostError{VatID: run.rec.ID, Unread: unread, Err: err})
 	}
-	return nil, run.report, run.s.brokenConsensus(err)
+	return nil, run.report, s.brokenConsensus(err)
 }
 
 // brokenConsensus makes a panic of a page-in that did not repeat: the vat's

@@ -21,6 +21,7 @@ func (s *Supervisor) panic(err error) error {
 		return err
 	}
 	s.panicked = &PanicError{Err: err}
+	s.pager.dropAll() // nobody will need them
 	s.log.Error("panic", "error", err)
 	s.live.note(func() { s.live.now.Panic = err.Error() })
 	return s.panicked

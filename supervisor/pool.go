@@ -20,22 +20,17 @@ type worker struct {
 // first to go. Paging out writes nothing. It belongs to the supervisor's
 // goroutine.
 type pool struct {
-	cpu    int // where workers in the pool run; -1 = anywhere
+	kit    *kit
 	byVat  map[string]*list.Element
 	recent *list.List // of *worker, most recently used in front
-	reaper *reaper    // takes the workers that go
-	live   *live
 	onOut  func(w *worker, why string)
 }
 
-func newPool(cpu int, reaper *reaper, live *live, onOut func(w *worker, why string)) *pool {
-	return &pool{cpu: cpu, byVat: map[string]*list.Element{}, recent: list.New(), reaper: reaper, live: live, onOut: onOut}
+func newPool(k *kit, onOut func(w *worker, why string)) *pool {
+	return &pool{kit: k, byVat: map[string]*list.Element{}, recent: list.New(), onOut: onOut}
 }
 
 func (p *pool) size() int { return p.recent.Len() }
-
-// last names the vat whose worker was used least recently.
-func (p *pool) last() string { return p.recent.Back().Value.(*worker).vatID }
 
 func (p *pool) has(vatID string) bool { return p.byVat[vatID] != nil }
 
@@ -65,35 +60,69 @@ func (p *pool) use(vatID string) *worker {
 	return elem.Value.(*worker)
 }
 
-// evictOldest pages out the least recently used vat but the one that is spared;
-// ok tells whether there was one.
-func (p *pool) evictOldest(spared, why string) (ok bool) {
+// need is what an eviction goes by.
+type need struct {
+	spared string         // a vat that stays
+	uses   map[string]int // at which distance vats are needed, as far as known
+	within int            // whoever is needed within this distance stays
+	keeps  func(w *worker) bool
+}
+
+// evictLeastNeeded pages a vat out: of those that no known item waits for the
+// least recently used, else the one whose item comes last. ok tells whether
+// there was one.
+func (p *pool) evictLeastNeeded(n need, why string) (ok bool) {
+	var last *list.Element
+	furthest := n.within
 	for elem := p.recent.Back(); elem != nil; elem = elem.Prev() {
-		if elem.Value.(*worker).vatID != spared {
-			p.remove(elem, why)
-			return true
+		w := elem.Value.(*worker)
+		distance, needed := n.uses[w.vatID]
+		if w.vatID == n.spared || needed && distance <= furthest || n.keeps(w) {
+			continue
+		}
+		last, furthest = elem, distance
+		if !needed {
+			break
 		}
 	}
-	return false
+	if last == nil {
+		return false
+	}
+	p.remove(last, why)
+	return true
 }
 
 // adopt puts a worker, for which there is room, into the pool; a former one of
 // the same vat goes.
 func (p *pool) adopt(vatID string, w *worker) {
-	if p.cpu >= 0 {
+	if p.kit.cpu >= 0 {
 		// A worker and the thread that delivers to it never run at the same
 		// time; on one CPU a round trip costs no wake-up of another. A worker
 		// that cannot be pinned is only slower.
-		_ = w.process.PinTo(p.cpu)
+		_ = w.process.PinTo(p.kit.cpu)
 	}
-	p.live.workerUp(w)
+	p.kit.live.workerUp(w)
 	if elem := p.byVat[vatID]; elem != nil {
-		p.reaper.end(elem.Value.(*worker))
+		p.kit.reaper.end(elem.Value.(*worker))
 		elem.Value = w
 		p.recent.MoveToFront(elem)
 		return
 	}
 	p.byVat[vatID] = p.recent.PushFront(w)
+}
+
+// adoptLast is adopt for a worker that was used longer ago than all others.
+func (p *pool) adoptLast(vatID string, w *worker) {
+	p.adopt(vatID, w)
+	p.recent.MoveToBack(p.byVat[vatID])
+}
+
+// vatIDs lists who is online, most recently used first.
+func (p *pool) vatIDs() (vatIDs []string) {
+	for elem := p.recent.Front(); elem != nil; elem = elem.Next() {
+		vatIDs = append(vatIDs, elem.Value.(*worker).vatID)
+	}
+	return vatIDs
 }
 
 // evict ends a vat's worker, if it has one.
@@ -105,7 +134,7 @@ func (p *pool) evict(vatID, why string) {
 
 func (p *pool) remove(elem *list.Element, why string) {
 	w := p.forget(elem)
-	p.reaper.end(w)
+	p.kit.reaper.end(w)
 	crashpoint.Here(crashpoint.SupervisorPageOut)
 	p.onOut(w, why)
 }
@@ -113,26 +142,38 @@ func (p *pool) remove(elem *list.Element, why string) {
 // discard ends a worker whose heap is ahead of the store.
 func (p *pool) discard(vatID string) {
 	if elem := p.byVat[vatID]; elem != nil {
-		p.reaper.end(p.forget(elem))
+		p.kit.reaper.end(p.forget(elem))
 	}
 }
 
 func (p *pool) forget(elem *list.Element) *worker {
 	w := p.recent.Remove(elem).(*worker)
 	delete(p.byVat, w.vatID)
-	p.live.workerGone(w.vatID)
+	p.kit.live.workerGone(w.vatID)
 	return w
 }
 
 // closeAll ends every worker.
 func (p *pool) closeAll() {
 	for p.recent.Len() > 0 {
-		p.reaper.end(p.forget(p.recent.Back()))
+		p.kit.reaper.end(p.forget(p.recent.Back()))
 	}
 }
 
+// retire ends a vat's worker whose place another one takes.
+func (p *pool) retire(vatID string) { p.discard(vatID) }
+
 // evict pages a vat out because its life says so.
-func (s *Supervisor) evict(vatID, why string) { s.pool.evict(vatID, why) }
+func (s *Supervisor) evict(vatID, why string) {
+	s.pager.drop(vatID)
+	s.pool.evict(vatID, why)
+}
+
+// evictAll pages everybody out without a word.
+func (s *Supervisor) evictAll() {
+	s.pager.dropAll()
+	s.pool.closeAll()
+}
 
 // pagedOut tells the people that a worker went.
 func (s *Supervisor) pagedOut(w *worker, why string) {

@@ -22,6 +22,9 @@ type process interface {
 	// MemoryBytes is what the process has in memory now.
 	MemoryBytes() (int64, error)
 	PID() int
+	Rename(name string)
+	// Exited is closed once the process is gone.
+	Exited() <-chan struct{}
 	Close() error
 	Kill()
 }
@@ -35,6 +38,8 @@ type starter interface {
 	fromHeap(image xsnap.Image, o xsnap.StartOptions, heap io.Reader) (process, error)
 	// base gives the image's base snapshot, uncompressed.
 	base(image xsnap.Image) (io.ReadCloser, error)
+	// cpus lists the CPUs that workers may run on.
+	cpus() []int
 	close()
 }
 
@@ -100,4 +105,5 @@ func (r *realStarter) fromHeap(image xsnap.Image, o xsnap.StartOptions, heap io.
 	return w, nil
 }
 
-func (r *realStarter) close() { r.spawner.Close() }
+func (r *realStarter) cpus() []int { return r.spawner.CPUs() }
+func (r *realStarter) close()      { r.spawner.Close() }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"vatworkerd/pipeproto"
+	"vatworkerd/store"
 )
 
 // A vat's input queue is the key range q.<vat>.<priority>.<sequence>. Items of
@@ -53,6 +54,7 @@ func (c *crank) enqueueOne(item pipeproto.Item) error {
 		return fmt.Errorf("cannot encode an item for %s: %w", item.VatID, err)
 	}
 	order := makeItemOrder(item.Priority, c.nextSequence())
+	c.s.foresight.stale = true
 	c.tx.Set(queueKey(item.VatID, order), string(text))
 	c.addQueueLen(item.VatID, +1)
 	if rec.state().holds() {
@@ -131,6 +133,7 @@ func (c *crank) dropReaps(vatID string) error {
 
 // setAside takes one item out of the run index.
 func (c *crank) setAside(order itemOrder) error {
+	c.s.foresight.stale = true
 	c.tx.Delete(runKey(order))
 	n := c.tally()
 	n.Queued--
@@ -144,6 +147,7 @@ func (c *crank) wake(vatID string) error {
 		if _, runnable := c.tx.Get(runKey(order)); runnable {
 			return
 		}
+		c.s.foresight.stale = true
 		c.tx.Set(runKey(order), vatID)
 		n := c.tally()
 		n.Queued++
@@ -197,18 +201,13 @@ type head struct {
 // heads gives up to n runnable items in the order they will run while nothing
 // else changes.
 func (s *Supervisor) heads(n int) ([]head, error) {
-	var found []head
-	for key := prefixRun; len(found) < n; {
-		next, ok, err := s.db.NextKey(key, prefixRun)
-		if err != nil || !ok {
-			return found, err
-		}
-		vatID, _, err := s.db.Get(next)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, head{vatID: vatID, order: orderOfRunKey(next)})
-		key = next
+	rows, err := store.FirstKeys(s.db, prefixRun, n)
+	if err != nil {
+		return nil, err
+	}
+	found := make([]head, len(rows))
+	for i, row := range rows {
+		found[i] = head{vatID: row.Text(1), order: orderOfRunKey(row.Text(0))}
 	}
 	return found, nil
 }

@@ -41,5 +41,19 @@ func (r *reaper) end(w *worker) {
 	})
 }
 
+// abandon ends an arrival that nobody wants any more, and what comes of it.
+func (r *reaper) abandon(a *arrival) {
+	a.leash.cut()
+	if a.seat != nil {
+		a.seat.leave()
+	}
+	r.dying.Go(func() {
+		<-a.done
+		if a.w != nil {
+			r.end(a.w)
+		}
+	})
+}
+
 // wait returns when every worker that was given away is gone.
 func (r *reaper) wait() { r.dying.Wait() }

@@ -65,7 +65,7 @@ func TestNobodyWaitsForADyingWorker(t *testing.T) {
 	r.send("v1", "incr")
 	r.run()
 	mayGo := make(chan struct{})
-	w := r.s.pool.use("v1")
+	w := r.worker("v1")
 	w.process = slowToEnd{w.process, mayGo}
 	r.send("v2", "incr")
 	r.run()
@@ -94,8 +94,8 @@ func TestNothingIsLeftOfWorkers(t *testing.T) {
 			r.send("v2", "increment")
 		}
 		r.run()
-		r.s.pool.use(r.s.pool.last()).process.Kill()
-		r.send(r.s.pool.last(), "increment")
+		r.worker("v1").process.Kill()
+		r.send("v1", "increment")
 		r.run()
 		r.commit()
 		r.must(r.s.rollback(pipeproto.Empty{}))

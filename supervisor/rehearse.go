@@ -14,7 +14,7 @@ import (
 // rehearsal is one vat's restart in throw-away state.
 type rehearsal struct {
 	rec      *record
-	bundle   []byte
+	setup    setup
 	delivery json.RawMessage
 }
 
@@ -126,7 +126,8 @@ func (s *Supervisor) prepareRehearsal(rec *record) (rehearsal, error) {
 	if found != nil {
 		return try, found
 	}
-	try.bundle, err = s.bundleOf(rec)
+	try.setup.liveSlotsOptions = s.liveSlotsOptions(rec)
+	try.setup.bundle, err = s.bundleOf(rec)
 	return try, err
 }
 
@@ -167,7 +168,12 @@ func (s *Supervisor) judgeRehearsal(try rehearsal, tried rehearsed) (pipeproto.R
 }
 
 func (s *Supervisor) tryStart(on *stage, try rehearsal, image xsnap.Image) (ranDelivery, error) {
-	w, err := s.launchWith(try.rec, image, try.bundle)
+	at := berth{spare: s.spares.take(image, limitOf(try.rec)), cpu: -1}
+	if at.spare == nil {
+		at.seat = s.census.take()
+		defer at.seat.leave()
+	}
+	w, err := s.launchWith(try.rec, image, try.setup, at)
 	if err != nil {
 		return ranDelivery{}, err
 	}

@@ -49,7 +49,10 @@ func (s *Supervisor) replayThrowAway(rec *record, full bool, reply *pipeproto.Re
 	if err != nil {
 		return revived{}, err
 	}
-	run := &rerun{s: s, rec: rec, image: image, see: s.progress(rec, reply)}
+	run := &rerun{
+		kit: s.kit, rec: rec, image: image, liveSlotsOptions: s.liveSlotsOptions(rec), see: s.progress(rec, reply),
+		at: berth{seat: s.census.take(), cpu: s.cpu},
+	}
 	reply.From, reply.Until = span.StartPos, span.EndPos
 	if full || !has {
 		reply.From, err = run.startAfresh(s.db)
@@ -57,6 +60,7 @@ func (s *Supervisor) replayThrowAway(rec *record, full bool, reply *pipeproto.Re
 		err = run.startFrom(row.Hash)
 	}
 	if err != nil {
+		run.at.seat.leave()
 		return revived{}, err
 	}
 	defer func() { s.reaper.end(run.w) }()

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -11,11 +12,14 @@ import (
 
 // rerun runs items of a vat's transcript again on a worker and compares
 // everything. It starts with startFrom or startAfresh; whoever made it owns the
-// worker it ends with.
+// worker it ends with. It may work beside the supervisor's goroutine.
 type rerun struct {
-	s      *Supervisor
-	rec    *record
-	image  xsnap.Image
+	kit              *kit
+	rec              *record
+	image            xsnap.Image
+	liveSlotsOptions json.RawMessage // for setBundle
+	at               berth           // of its first worker
+
 	w      *worker
 	files  map[string]bool // hashes of the snapshots on the way that are to be stored
 	see    watch
@@ -27,12 +31,12 @@ type watch func(position int64, d time.Duration)
 
 // startFrom starts a worker from a heap snapshot.
 func (run *rerun) startFrom(hash string) (err error) {
-	heap, err := run.s.bases.open(run.image, hash)
+	heap, err := run.kit.bases.open(run.image, hash)
 	if err != nil {
 		return err
 	}
 	defer heap.Close()
-	run.w, err = run.s.launchFrom(run.rec, run.image, heap)
+	run.w, err = run.kit.launchFrom(run.rec, run.image, heap, run.at)
 	run.report.snapshot = hash
 	return err
 }
@@ -43,7 +47,14 @@ func (run *rerun) startAfresh(r transcripts.Reader) (from int64, err error) {
 	if from, err = incarnationStart(r, run.rec); err != nil {
 		return 0, err
 	}
-	if run.w, err = run.s.launchFresh(run.rec, run.image); err != nil {
+	with := setup{liveSlotsOptions: run.liveSlotsOptions}
+	if with.bundle, err = run.kit.bundleOf(run.rec); err != nil {
+		return 0, err
+	}
+	if run.at.spare = run.kit.spares.take(run.image, limitOf(run.rec)); run.at.spare != nil {
+		run.at.seat.leave() // a spare has its own
+	}
+	if run.w, err = run.kit.launchWith(run.rec, run.image, with, run.at); err != nil {
 		return 0, lostUnlessLocal(run.rec.ID, err)
 	}
 	run.report.snapshot = ""
@@ -107,8 +118,8 @@ func (run *rerun) one(position int64, entry transcripts.Entry) error {
 
 func (run *rerun) deliver(position int64, entry transcripts.Entry) error {
 	replayer := transcripts.NewReplayer(run.rec.ID, position, entry)
-	run.s.speech.begins(run.rec, position, true)
-	result, err := run.w.process.Deliver(entry.Delivery, replayHandler{replayer, run.rec, run.s.speech})
+	run.kit.speech.begins(run.rec, position, true)
+	result, err := run.w.process.Deliver(entry.Delivery, replayHandler{replayer, run.rec, run.kit.speech})
 	crashpoint.Here(crashpoint.SupervisorReplayed)
 	if err != nil {
 		return lostUnlessLocal(run.rec.ID, err)
@@ -127,16 +138,23 @@ func (run *rerun) deliver(position int64, entry transcripts.Entry) error {
 // retake saves the heap again, demands the recorded hash and goes on in a
 // worker loaded from it.
 func (run *rerun) retake(position int64, want string) error {
-	file, err := run.s.heapFile(run.image, run.files[want])
+	file, err := run.kit.heapFile(run.image, run.files[want])
 	if err != nil {
 		return err
 	}
-	info, next, err := run.s.saveHeap(run.rec, run.image, run.w, file)
+	info, next, err := run.kit.saveHeap(run.rec, run.image, run.w, file, run.kit.census.take())
 	if err != nil {
 		return err
 	}
-	run.s.reaper.end(run.w)
-	run.w = next
+	<-next.done
+	if next.err != nil {
+		return lostUnlessLocal(run.rec.ID, next.err)
+	}
+	run.kit.reaper.end(run.w)
+	run.w = next.w
+	if run.at.cpu >= 0 {
+		_ = run.w.process.PinTo(run.at.cpu) // one that cannot be pinned is only slower
+	}
 	if info.Hash != want {
 		return &SnapshotDivergedError{VatID: run.rec.ID, Position: position, Want: want, Got: info.Hash}
 	}

@@ -95,7 +95,7 @@ func (s *Supervisor) restartAll(req pipeproto.RestartAll) (pipeproto.RestartAllR
 		n := c.tally()
 		n.Suspended = n.Vats - n.Terminated
 		reply.Suspended = n.Suspended
-		c.after(func() { s.pool.closeAll() })
+		c.after(s.evictAll)
 		return nil
 	})
 	if err != nil || !reply.Applied {

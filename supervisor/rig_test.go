@@ -328,6 +328,16 @@ func (r *rig) run() pipeproto.RunReply {
 	return reply
 }
 
+// worker gives a vat's worker, brought in if need be.
+func (r *rig) worker(vatID string) *worker {
+	r.t.Helper()
+	rec, err := r.s.recordOf(vatID)
+	r.must(err)
+	w, err := r.s.online(r.s.db, rec)
+	r.must(err)
+	return w
+}
+
 func (r *rig) want(vpid, result string) {
 	r.t.Helper()
 	if got := r.host.results[vpid]; got != result {

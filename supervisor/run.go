@@ -18,6 +18,7 @@ func (s *Supervisor) run(budget pipeproto.Run) (pipeproto.RunReply, error) {
 func (s *Supervisor) runWithin(budget pipeproto.Run) (pipeproto.RunReply, error) {
 	var reply pipeproto.RunReply
 	s.ranComputrons = 0
+	s.spares.fill()
 	for s.within(budget, reply.Cranks) {
 		s.goesOn = s.within(budget, reply.Cranks+1)
 		ran, err := s.step()
@@ -53,6 +54,7 @@ func (s *Supervisor) within(budget pipeproto.Run, cranks int64) bool {
 // before it. Garbage collection is no reason to start a suspended vat: such
 // items wait for its next incarnation.
 func (s *Supervisor) step() (ran bool, err error) {
+	s.collect()
 	next, err := s.heads(1)
 	if err != nil || len(next) == 0 {
 		return false, err
@@ -78,6 +80,11 @@ func (s *Supervisor) step() (ran bool, err error) {
 		}
 		return true, s.startOnDemand(rec.ID)
 	case doDeliver:
+		s.turn = &next[0]
+		defer func() { s.turn = nil }()
+		if s.pool.has(rec.ID) || s.pager.has(rec.ID) {
+			s.lookAhead() // else when the vat itself has its place
+		}
 		return true, s.deliverItem(rec.ID, next[0].order)
 	}
 	return false, fmt.Errorf("cannot run an item of %s: it is %s and its queue should be held", rec.ID, rec.state())

@@ -144,6 +144,7 @@ func (s *Supervisor) verbs() map[string]verb {
 		pipeproto.ReqTerminate:      control(pipeproto.ReqTerminate),
 		pipeproto.ReqUpgrade:        serve(s.controlUpgrade),
 		pipeproto.ReqRefill:         serve(s.controlRefill),
+		pipeproto.ReqPin:            serve(s.pin),
 		pipeproto.ReqRestartAll:     serve(s.restartAll),
 		pipeproto.ReqRehearse:       serve(s.rehearse),
 		pipeproto.ReqExplicitFlags: serve(func(pipeproto.Empty) (pipeproto.Count, error) {
@@ -170,12 +171,16 @@ func (s *Supervisor) enqueue(req pipeproto.Enqueue) error {
 	return err
 }
 
-// prepare makes the block durable, after the files that its rows name.
+// prepare makes the block durable, after the files that its rows name, and with
+// it who was online.
 func (s *Supervisor) prepare(req pipeproto.Height) error {
 	if err := s.snapshots.Settle(); err != nil {
 		return s.spoil(fmt.Errorf("cannot store the heap snapshots of the block: %w", err))
 	}
 	crashpoint.Here(crashpoint.SupervisorFilesDurable)
+	if err := s.rememberUsed(); err != nil {
+		return err
+	}
 	return s.db.Prepare(req.Height)
 }
 
@@ -208,9 +213,8 @@ func (s *Supervisor) tidy() {
 
 // rollback drops the block. Every worker may be ahead of the store and goes.
 func (s *Supervisor) rollback(pipeproto.Empty) error {
-	for s.pool.size() > 0 {
-		s.pool.discard(s.pool.last())
-	}
+	s.evictAll()
+	s.foresight = foresight{}
 	crashpoint.Here(crashpoint.SupervisorRollback)
 	if err := s.db.Rollback(); err != nil {
 		return err

@@ -48,7 +48,7 @@ func TestStoppedWorkerIsReplaced(t *testing.T) {
 	first := r.send("v1", "increment")
 	r.run()
 	r.want(first, "fulfilled #1")
-	stopped := r.s.pool.use("v1").process.(*xsnap.Worker)
+	stopped := r.worker("v1").process.(*xsnap.Worker)
 	r.must(unix.Kill(stopped.PID(), syscall.SIGSTOP))
 	second := r.send("v1", "increment")
 	passed := make(chan struct{})

@@ -93,23 +93,23 @@ func (c *crank) snapshot(rec *record) (pipeproto.SnapshotInfo, error) {
 	if err != nil {
 		return pipeproto.SnapshotInfo{}, err
 	}
-	info, next, err := c.s.saveHeap(rec, image, c.s.pool.use(rec.ID), file)
+	info, next, err := c.s.saveHeap(rec, image, c.s.pool.use(rec.ID), file, c.s.makeRoom(rec.ID))
 	if info.Hash != "" {
 		c.s.dropped = append(c.s.dropped, info.Hash) // unless a row of a committed block names it
 	}
 	if err != nil {
 		return pipeproto.SnapshotInfo{}, err
 	}
-	c.started[rec.ID] = next
+	c.coming = append(c.coming, next)
 	crashpoint.Here(crashpoint.SupervisorHeapStored)
 	if err := c.recordSnapshot(rec, span.EndPos, info); err != nil {
 		return pipeproto.SnapshotInfo{}, err
 	}
 	crashpoint.Here(crashpoint.SupervisorSnapshotted)
-	c.after(func() { c.s.pool.adopt(rec.ID, next) })
-	if rec.state() == paused {
-		c.after(func() { c.s.evict(rec.ID, "paused") })
+	if next.plan, err = c.s.planFor(c.tx, rec); err != nil {
+		return pipeproto.SnapshotInfo{}, err
 	}
+	c.after(func() { c.s.takeOver(rec, next) })
 	c.s.emitAfter(c, pipeproto.VatEvent{
 		Kind: pipeproto.VatSnapshotted, VatID: rec.ID, Name: rec.Name, Hash: info.Hash,
 		Bytes: info.UncompressedSize, Micros: time.Since(began).Microseconds(),
@@ -118,6 +118,20 @@ func (c *crank) snapshot(rec *record) (pipeproto.SnapshotInfo, error) {
 		VatID: rec.ID, VatName: rec.Name, Position: span.EndPos, Hash: info.Hash,
 		UncompressedSize: info.UncompressedSize, InUse: true,
 	}, nil
+}
+
+// takeOver lets a vat's worker go for the one that its heap was given to. That
+// one may still be loading: nothing in the store depends on it, so other vats'
+// cranks go on, and the vat's own next one waits for it. If it does not come, the
+// vat is paged in from the snapshot like any other.
+func (s *Supervisor) takeOver(rec *record, next *arrival) {
+	if rec.state() == paused {
+		s.reaper.abandon(next)
+		s.evict(rec.ID, "paused")
+		return
+	}
+	s.pool.retire(rec.ID)
+	s.pager.join(next)
 }
 
 // recordSnapshot writes the pseudo-entries and the snapshot's row. The
@@ -151,11 +165,11 @@ type heapFile interface {
 
 // heapFile begins a file for the heap of a vat of the image; with store unset,
 // something that only gives the hash.
-func (s *Supervisor) heapFile(image xsnap.Image, store bool) (heapFile, error) {
+func (k *kit) heapFile(image xsnap.Image, store bool) (heapFile, error) {
 	if !store {
 		return snapshots.NewDigest(), nil
 	}
-	return s.bases.create(image)
+	return k.bases.create(image)
 }
 
 // feedBytes is how much of a heap waits in memory for the process that is to load
@@ -163,50 +177,39 @@ func (s *Supervisor) heapFile(image xsnap.Image, store bool) (heapFile, error) {
 const feedBytes = 8 << 20
 
 // saveHeap writes a worker's heap into file, which it ends, and, from the same
-// stream, into a new worker. The new worker always takes over: a process that
-// went on would collect garbage at other moments than one that was paged in. The
-// file need not be durable yet when this returns: see prepare.
-func (s *Supervisor) saveHeap(rec *record, image xsnap.Image, w *worker, file heapFile) (snapshots.Info, *worker, error) {
-	defer s.live.leave(s.live.enter(stepSnapshot, rec))
-	s.makeRoom(rec.ID)
+// stream, into a new worker, which may still be on its way when saveHeap returns.
+// The new worker always takes over: a process that went on would collect garbage
+// at other moments than one that was paged in. The file need not be durable yet
+// when this returns: see prepare.
+func (k *kit) saveHeap(rec *record, image xsnap.Image, w *worker, file heapFile, seat *seat) (snapshots.Info, *arrival, error) {
+	defer k.live.leave(k.live.enter(stepSnapshot, rec))
+	next := newArrival(plan{rec: rec}, forSnapshot, 0, seat)
+	began := time.Now()
 	heap := snapshots.NewQueue(feedBytes)
-	type launched struct {
-		w   *worker
-		err error
-	}
-	ready := make(chan launched, 1)
 	go func() {
-		next, err := s.launchFrom(rec, image, heap)
+		w, err := k.launchFrom(rec, image, heap, berth{seat: seat, cpu: k.away(), leash: &next.leash})
 		heap.StopReading(errNoLoader) // a worker that takes no more must not stop the save
-		ready <- launched{next, err}
+		next.land(w, revived{}, time.Since(began), err)
 	}()
 	_ = w.process.Unpin() // it writes while this side hashes and compresses; it is at its end
 	crashpoint.Here(crashpoint.SupervisorHeapBegun)
 	size, err := w.process.Snapshot(&heapTee{file: file, worker: heap})
 	heap.CloseWithError(err) // nil ends the stream
-	next := <-ready
 	crashpoint.Here(crashpoint.SupervisorHeapStreamed)
+	var info snapshots.Info
 	if err != nil {
 		file.Abort()
-		if next.w != nil {
-			s.reaper.end(next.w)
-		}
-		return snapshots.Info{}, nil, lostUnlessLocal(rec.ID, err)
+	} else {
+		info, err = file.CommitLater()
 	}
-	info, err := file.CommitLater()
 	if err == nil && info.UncompressedSize != size {
 		err = fmt.Errorf("cannot save the heap of %s: %d of %d bytes arrived", rec.ID, info.UncompressedSize, size)
 	}
-	if err == nil {
-		err = next.err
-	}
 	if err != nil {
-		if next.w != nil {
-			s.reaper.end(next.w)
-		}
+		k.reaper.abandon(next)
 		return info, nil, lostUnlessLocal(rec.ID, err)
 	}
-	return info, next.w, nil
+	return info, next, nil
 }
 
 // errNoLoader says that a heap that is written is not loaded any more.

@@ -80,6 +80,7 @@ func (k *socket) verbs() control.Verbs {
 		pipeproto.ReqControlSnapshotList:   {Access: pipeproto.AccessRead, Serve: borrowed(k, k.snapshotList)},
 		pipeproto.ReqControlSnapshotVerify: {Access: pipeproto.AccessRead, Serve: control.Answer(k.snapshotVerify)},
 		pipeproto.ReqPageOut:               {Access: pipeproto.AccessAdmin, Serve: borrowed(k, k.pageOut)},
+		pipeproto.ReqControlPin:            {Access: pipeproto.AccessAdmin, Serve: borrowed(k, k.s.pin)},
 	}
 	for msgType := range k.s.verbs() {
 		if _, ok := verbs[msgType]; !ok {
@@ -174,7 +175,7 @@ func (k *socket) pageOut(req pipeproto.VatRef) (pipeproto.Count, error) {
 	if _, err := k.s.recordOf(req.VatID); err != nil {
 		return pipeproto.Count{}, err
 	}
-	if !k.s.pool.has(req.VatID) {
+	if !k.s.isOnline(req.VatID) {
 		return pipeproto.Count{}, nil
 	}
 	k.s.evict(req.VatID, "paged out by hand")

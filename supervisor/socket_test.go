@@ -192,7 +192,7 @@ func TestHostsRequestsAreRefused(t *testing.T) {
 	r.offer()
 	served := map[string]bool{}
 	for _, msgType := range []string{
-		pipeproto.ReqStatus, pipeproto.ReqVat, pipeproto.ReqSpans, pipeproto.ReqSnapshotList, pipeproto.ReqSnapshotVerify,
+		pipeproto.ReqStatus, pipeproto.ReqVat, pipeproto.ReqSpans, pipeproto.ReqSnapshotList, pipeproto.ReqSnapshotVerify, pipeproto.ReqPin,
 	} {
 		served[msgType] = true
 	}

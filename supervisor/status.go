@@ -1,6 +1,8 @@
 package supervisor
 
 import (
+	"slices"
+
 	"vatworkerd/pipeproto"
 	"vatworkerd/snapshots"
 	"vatworkerd/transcripts"
@@ -11,6 +13,7 @@ const maxStatusVats = 1000
 
 // status describes the supervisor and one page of its vats.
 func (s *Supervisor) status(req pipeproto.StatusRequest) (pipeproto.Status, error) {
+	s.collect()
 	n, err := readCounts(s.db)
 	if err != nil {
 		return pipeproto.Status{}, err
@@ -24,14 +27,26 @@ func (s *Supervisor) status(req pipeproto.StatusRequest) (pipeproto.Status, erro
 		ImageID: s.image.ID(), Engine: s.image.Engine.Kind.String(), EngineSHA256: s.image.Engine.SHA256,
 		Counts: pipeproto.Counts{
 			Vats: n.Vats, Suspended: n.Suspended, Paused: n.Paused, Terminated: n.Terminated,
-			Queued: n.Queued, Held: n.Held, Online: int64(s.pool.size()),
+			Queued: n.Queued, Held: n.Held, Online: int64(s.pool.size() + s.pager.takingOver()),
 		},
 	}
+	st.Pool = s.poolStatus()
 	if s.panicked != nil {
 		st.Panic = s.panicked.Err.Error()
 	}
 	st.Vats, st.More, err = s.page(req.After, min(req.Limit, maxStatusVats))
 	return st, err
+}
+
+// poolStatus tells who is online and what bounds it.
+func (s *Supervisor) poolStatus() pipeproto.Pool {
+	workers, bytes := s.census.figures()
+	return pipeproto.Pool{
+		Workers: int64(workers), MaxWorkers: int64(s.census.bounds.workers),
+		MemoryBytes: bytes, MaxMemoryBytes: s.census.bounds.bytes,
+		Spares: int64(s.spares.count()), ComingIn: int64(s.pager.count()),
+		Pinned: slices.Concat(s.pins.asked, s.pins.kept),
+	}
 }
 
 // page lists up to limit vats after one ID, in creation order of IDs.
@@ -76,7 +91,7 @@ func (s *Supervisor) vatStatus(vatID string) (pipeproto.VatStatus, error) {
 	st := pipeproto.VatStatus{
 		VatID: vatID, Name: rec.Name, State: now.String(), Incarnation: max(0, rec.Incarnation),
 		Suspended: isSuspended, SuspendReason: rec.SuspendReason,
-		Paused: isPaused, PauseReason: rec.PauseReason, Online: s.pool.has(vatID),
+		Paused: isPaused, PauseReason: rec.PauseReason, Online: s.isOnline(vatID), Pinned: s.pins.rank(vatID, rec.Name) != noRank,
 		Deliveries: u.Deliveries, Computrons: u.Computrons, Allowance: u.Allowance,
 		LastError: rec.LastError, LastEnd: rec.LastEnd, BundleID: rec.BundleID, ImageID: rec.ImageID,
 		Options: rec.Options,

@@ -42,11 +42,19 @@ type Options struct {
 	// KeepSnapshots is how many files of earlier heap snapshots of a vat are
 	// kept, for the day that its newest one cannot be read.
 	KeepSnapshots int
-	CPU           int // CPU that deliveries and workers share; -1 = free
-	Limits        xsnap.Limits
-	Sandbox       xsnap.Sandbox // how workers are contained
-	HugePages     bool          // let workers ask for huge pages
-	Watch         xsnap.Watch   // what is done about silent workers; Tell is the supervisor's own
+	Spares        int // workers kept warm for vats that start, of each meter limit
+	// LookAhead is how many vats of waiting items are brought in at a time while
+	// another one runs; 0 = none.
+	LookAhead int
+	// Preload is how many vats that were used last are brought in when the
+	// supervisor opens, in the background: 0 = none, PreloadAll = whoever fits.
+	Preload   int
+	Pins      []string // names or IDs of vats that keep their workers, most important first
+	CPU       int      // CPU that deliveries and workers share; -1 = free
+	Limits    xsnap.Limits
+	Sandbox   xsnap.Sandbox // how workers are contained
+	HugePages bool          // let workers ask for huge pages
+	Watch     xsnap.Watch   // what is done about silent workers; Tell is the supervisor's own
 	// VatLogBytes and LogBytes bound the worker logs of a vat, and of all; 0 keeps
 	// none. ReplayConsole also passes on what vats print when they are replayed.
 	VatLogBytes, LogBytes int64
@@ -100,28 +108,20 @@ type config struct {
 // Supervisor owns a directory of vats. All methods belong to one goroutine,
 // which should be locked to its OS thread.
 type Supervisor struct {
-	table     [numEvents][numStates]cell
-	baton     *baton
-	live      *live
-	speech    *speech
-	db        *store.DB
-	snapshots *snapshots.Dir
-	bases     *heapBases
-	keep      int // files of earlier snapshots of a vat
-	starter   starter
-	census    *census
-	reaper    *reaper
-	pool      *pool
-	image     xsnap.Image
-	images    map[string]xsnap.Image // loaded and verified, by ID
-	records   records
-	config    config
-	limits    xsnap.Limits
-	sandbox   xsnap.Sandbox
-	hugePages bool
-	log       hclog.Logger
-	host      Host
-	storeID   string
+	*kit
+	table       [numEvents][numStates]cell
+	baton       *baton
+	pool        *pool
+	pager       *pager
+	foresight   foresight
+	turn        *head // the item whose crank runs, if one does
+	pins        pins
+	aheadAtOnce int                    // vats that may be on their way in for items that wait
+	images      map[string]xsnap.Image // loaded and verified, by ID
+	records     records
+	config      config
+	keep        int // files of earlier snapshots of a vat
+	storeID     string
 
 	panicked      *PanicError
 	spoiled       error    // a commit failed: only a rollback goes on from here
@@ -139,20 +139,15 @@ func Open(opts Options, host Host, hostHeight int64) (*Supervisor, error) {
 		return nil, fmt.Errorf("cannot create %s: %w", opts.Dir, err)
 	}
 	s := &Supervisor{
-		table: lifecycle(), host: host, image: opts.Image, limits: opts.Limits, sandbox: opts.Sandbox, hugePages: opts.HugePages, keep: max(0, opts.KeepSnapshots),
-		records: records{last: map[string]decoded{}}, log: opts.Logger, images: map[string]xsnap.Image{opts.Image.ID(): opts.Image},
-		baton: newBaton(), live: newLive(), speech: newSpeech(host, opts.ReplayConsole),
-	}
-	if s.log == nil {
-		s.log = hclog.NewNullLogger()
+		kit: newKit(opts, host), table: lifecycle(), keep: max(0, opts.KeepSnapshots), aheadAtOnce: max(0, opts.LookAhead),
+		records: records{last: map[string]decoded{}}, images: map[string]xsnap.Image{opts.Image.ID(): opts.Image},
+		baton: newBaton(),
 	}
 	s.live.note(func() {
 		s.live.now.MaxOnline, s.live.now.MaxMemoryBytes = max(1, opts.MaxOnline), opts.MaxMemoryBytes
 		s.live.now.ImageID, s.live.now.Engine, s.live.now.EngineSHA256 = s.image.ID(), s.image.Engine.Kind.String(), s.image.Engine.SHA256
 	})
-	s.reaper = newReaper(opts.CPU, s.live)
-	s.census = &census{bounds: bounds{workers: max(1, opts.MaxOnline), bytes: opts.MaxMemoryBytes}}
-	s.pool = newPool(opts.CPU, s.reaper, s.live, s.pagedOut)
+	s.pool = newPool(s.kit, s.pagedOut)
 	if err := s.open(opts, hostHeight); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -180,6 +175,9 @@ func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
 		return err
 	}
 	s.bases = newHeapBases(s.snapshots, s.starter)
+	s.others = otherCPUs(s.starter.cpus(), s.cpu)
+	s.spares = newSpares(s.kit, opts.Spares)
+	s.pager = newPager(s.kit, max(1, opts.LookAhead))
 	if s.storeID, err = s.nameStore(); err != nil {
 		return err
 	}
@@ -192,9 +190,15 @@ func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
 	if err := s.noteBlock(); err != nil {
 		return err
 	}
-	err = s.rememberImage(s.image)
+	if err := s.rememberImage(s.image); err != nil {
+		return err
+	}
+	if err := s.loadPins(opts.Pins); err != nil {
+		return err
+	}
+	s.preload(opts.Preload)
 	crashpoint.Here(crashpoint.SupervisorOpened)
-	return err
+	return nil
 }
 
 // keyStoreID is where the store's name is kept, locally.
@@ -217,6 +221,10 @@ func (s *Supervisor) nameStore() (string, error) {
 // Close ends every worker and drops an open block.
 func (s *Supervisor) Close() error {
 	s.pool.closeAll()
+	if s.pager != nil {
+		s.pager.close()
+		s.spares.close()
+	}
 	s.reaper.wait()
 	if s.snapshots != nil {
 		_ = s.snapshots.Settle() // of a block that is dropped; the next opening sweeps
@@ -258,6 +266,7 @@ func (s *Supervisor) configure(req pipeproto.Configure) error {
 	err := s.runCrank(func(c *crank) error { return c.setJSON(keyConfig, next) })
 	if err == nil {
 		s.config = next
+		s.pager.dropAll() // their plans have the former options
 	}
 	return err
 }

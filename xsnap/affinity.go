@@ -34,7 +34,7 @@ func (w *Worker) Unpin() error { return w.setAffinity(&w.allCPU) }
 func (w *Worker) setAffinity(set *unix.CPUSet) error {
 	err := w.proc.withPID(func(pid int) error { return unix.SchedSetaffinity(pid, set) })
 	if err != nil {
-		return fmt.Errorf("cannot set the CPUs of worker %s: %w", w.name, err)
+		return fmt.Errorf("cannot set the CPUs of worker %s: %w", w.Name(), err)
 	}
 	return nil
 }
@@ -59,6 +59,17 @@ func PinThread(cpu int) (unpin func() error, err error) {
 		}
 		return nil
 	}, nil
+}
+
+// CPUs lists the CPUs that the Spawner's workers may run on.
+func (s *Spawner) CPUs() []int {
+	var all []int
+	for cpu := 0; len(all) < s.allCPU.Count(); cpu++ {
+		if s.allCPU.IsSet(cpu) {
+			all = append(all, cpu)
+		}
+	}
+	return all
 }
 
 func oneCPU(cpu int) (unix.CPUSet, error) {

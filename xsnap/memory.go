@@ -22,7 +22,7 @@ func (w *Worker) MemoryBytes() (int64, error) {
 		return 0, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("cannot read the memory use of worker %s: %w", w.name, err)
+		return 0, fmt.Errorf("cannot read the memory use of worker %s: %w", w.Name(), err)
 	}
 	return pages * int64(os.Getpagesize()), nil
 }

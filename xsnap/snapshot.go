@@ -48,13 +48,13 @@ func (w *Worker) Snapshot(dst io.Writer) (size int64, err error) {
 
 func (w *Worker) checkSnapshot(want int64, d *drain) (int64, error) {
 	if d.readErr != nil {
-		return 0, w.fail(fmt.Errorf("cannot read the heap snapshot of worker %s: %w", w.name, d.readErr))
+		return 0, w.fail(fmt.Errorf("cannot read the heap snapshot of worker %s: %w", w.Name(), d.readErr))
 	}
 	if d.size != want {
 		return 0, w.protocolBroken(opSnapshot, fmt.Sprintf("it announced %d bytes but wrote %d", want, d.size), nil, nil)
 	}
 	if d.writeErr != nil {
-		return 0, fmt.Errorf("cannot save the heap snapshot of worker %s: %w", w.name, d.writeErr)
+		return 0, fmt.Errorf("cannot save the heap snapshot of worker %s: %w", w.Name(), d.writeErr)
 	}
 	return d.size, nil
 }

@@ -50,6 +50,9 @@ type StartOptions struct {
 	Limits Limits
 	// Watch says what happens if the worker says nothing; the zero value: nothing.
 	Watch Watch
+	// Started, if set, is called before Start returns with what ends the process at
+	// once: for who may have to end a worker that another waits for to be ready.
+	Started func(kill func())
 	// CPU is the one CPU the worker may run on, or -1 for any.
 	CPU int
 	// Sandbox is how the worker is contained; the zero value is not at all.
@@ -112,6 +115,9 @@ func (s *Spawner) start(eng Engine, o StartOptions) (*Worker, error) {
 		w.Close()
 		return nil, err
 	}
+	if o.Started != nil {
+		o.Started(w.Kill)
+	}
 	return w, nil
 }
 
@@ -138,7 +144,6 @@ func arguments(eng Engine, o StartOptions) ([]string, error) {
 
 func newWorker(s *Spawner, kind EngineKind, started launched, p *plumbing, o StartOptions) *Worker {
 	w := &Worker{
-		name:       o.Name,
 		proc:       &process{pid: started.pid, pidfd: pollable(started.pidfd, "pidfd"), maps: started.maps, exited: make(chan struct{})},
 		wire:       newWire(kind, p, o),
 		save:       p.save,
@@ -149,6 +154,7 @@ func newWorker(s *Spawner, kind EngineKind, started launched, p *plumbing, o Sta
 	if w.closeGrace <= 0 {
 		w.closeGrace = defaultCloseGrace
 	}
+	w.Rename(o.Name)
 	var output sync.WaitGroup
 	output.Go(func() { forwardLines(p.stdout, "stdout", o.Sink, nil) })
 	output.Go(func() { forwardLines(p.stderr, "stderr", o.Sink, &w.stderr) })

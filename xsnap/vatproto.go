@@ -133,7 +133,7 @@ func (w *Worker) parseReply(op op, reply []byte, meter *Meter) (parts []json.Raw
 
 // badReply is for a well-formed answer with a wrong content.
 func (w *Worker) badReply(op op, reason string, reply []byte, cause error) error {
-	return &ProtocolError{Name: w.name, Op: op.String(), Reason: reason, Detail: preview(reply), Err: cause}
+	return &ProtocolError{Name: w.Name(), Op: op.String(), Reason: reason, Detail: preview(reply), Err: cause}
 }
 
 // upcall answers one upcall of the worker.
@@ -169,7 +169,7 @@ func (w *Worker) answerSyscall(op op, h Handler, vso []byte) error {
 	vres, err := h.Syscall(bytes.Clone(vso))
 	w.pulse.done()
 	if err != nil {
-		return w.fail(fmt.Errorf("cannot answer a syscall of worker %s: %w", w.name, err))
+		return w.fail(fmt.Errorf("cannot answer a syscall of worker %s: %w", w.Name(), err))
 	}
 	return w.answer(op, vres)
 }

@@ -66,7 +66,7 @@ func (d *watchdog) watch(w *Worker, policy Watch) (forget func()) {
 	if policy.AlarmAfter <= 0 && policy.SilenceLimit <= 0 {
 		return func() {}
 	}
-	v := &watched{name: w.name, proc: w.proc, pulse: &w.pulse, policy: policy}
+	v := &watched{name: w.Name, proc: w.proc, pulse: &w.pulse, policy: policy}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.watched[v] = struct{}{}
@@ -79,7 +79,7 @@ func (d *watchdog) watch(w *Worker, policy Watch) (forget func()) {
 
 // watched is what the watchdog's goroutine knows of one worker.
 type watched struct {
-	name   string
+	name   func() string
 	proc   *process
 	pulse  *pulse
 	policy Watch
@@ -163,7 +163,7 @@ func (v *watched) ended(now time.Time) {
 func (v *watched) tell(kind AlarmKind, now time.Time, took time.Duration) {
 	if v.policy.Tell != nil {
 		v.policy.Tell(Alarm{
-			Kind: kind, Name: v.name, PID: v.proc.pid, Doing: opTexts[v.doing],
+			Kind: kind, Name: v.name(), PID: v.proc.pid, Doing: opTexts[v.doing],
 			Since: now.Add(-took), For: took, Limit: v.policy.SilenceLimit,
 		})
 	}

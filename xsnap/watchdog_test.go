@@ -111,7 +111,8 @@ func TestClockThatJumps(t *testing.T) {
 	d := startWatchdog(clock)
 	defer d.close()
 	told := make(chan Alarm, 10)
-	w := &Worker{name: "x", proc: &process{reaped: true}}
+	w := &Worker{proc: &process{reaped: true}}
+	w.Rename("x")
 	defer d.watch(w, Watch{AlarmAfter: 4 * time.Second, SilenceLimit: time.Hour, Tell: func(a Alarm) { told <- a }})()
 	now := time.Unix(1e9, 0)
 	clock <- now

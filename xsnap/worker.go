@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 // commands block that thread in plain reads and writes. Kill, PID, Name and
 // Exited may be called from any goroutine; Kill ends a command in progress.
 type Worker struct {
-	name       string
+	name       atomic.Pointer[string]
 	proc       *process
 	stderr     tailBuffer
 	ownSpawner *Spawner // nil if the Spawner is shared
@@ -42,8 +43,12 @@ type Worker struct {
 // ErrClosed says that the Worker was closed by its owner.
 var ErrClosed = errors.New("worker is closed")
 
-// Name is the name given at the start.
-func (w *Worker) Name() string { return w.name }
+// Name is the name given at the start, or the last one by Rename.
+func (w *Worker) Name() string { return *w.name.Load() }
+
+// Rename gives the worker another name for errors and alarms; ps goes on to
+// show the first. Safe from any goroutine.
+func (w *Worker) Rename(name string) { w.name.Store(&name) }
 
 // PID is the worker's process ID.
 func (w *Worker) PID() int { return w.proc.pid }
@@ -69,7 +74,7 @@ func (w *Worker) Ready() error {
 		err = w.loadResult(err)
 	}
 	if err != nil {
-		return w.fail(&LoadError{Name: w.name, Err: err})
+		return w.fail(&LoadError{Name: w.Name(), Err: err})
 	}
 	w.loading, w.load = false, nil
 	crashpoint.Here(crashpoint.WorkerReady)
@@ -129,7 +134,7 @@ func (w *Worker) command(op op, h Handler, c command, parts ...[]byte) (reply []
 				return nil, nil, err
 			}
 		case msgUncaught:
-			return nil, nil, &ProtocolError{Name: w.name, Op: op.String(), Reason: "uncaught exception", Detail: preview(m.body)}
+			return nil, nil, &ProtocolError{Name: w.Name(), Op: op.String(), Reason: "uncaught exception", Detail: preview(m.body)}
 		default:
 			return m.body, m.meter, nil
 		}
@@ -144,7 +149,7 @@ func (w *Worker) fail(err error) error {
 }
 
 func (w *Worker) protocolBroken(op op, reason string, frame []byte, cause error) error {
-	return w.fail(&ProtocolError{Name: w.name, Op: op.String(), Reason: reason, Detail: preview(frame), Err: cause})
+	return w.fail(&ProtocolError{Name: w.Name(), Op: op.String(), Reason: reason, Detail: preview(frame), Err: cause})
 }
 
 // ioFailed turns a failed read or write into what happened to the worker.
@@ -171,7 +176,7 @@ func (w *Worker) ioFailed(op op, err error) error {
 	case errors.As(err, &wrong):
 		return w.protocolBroken(op, wrong.reason, wrong.frame, nil)
 	}
-	return w.fail(fmt.Errorf("cannot talk to worker %s: %w", w.name, err))
+	return w.fail(fmt.Errorf("cannot talk to worker %s: %w", w.Name(), err))
 }
 
 // waitExit reports whether the process ended by itself within the grace.
@@ -188,7 +193,7 @@ func (w *Worker) waitExit() bool {
 
 // exitError describes the end of a process that has exited.
 func (w *Worker) exitError() *ExitError {
-	e := &ExitError{Name: w.name, Code: -1, Reason: w.wire.lastWords(), Stderr: w.stderr.text()}
+	e := &ExitError{Name: w.Name(), Code: -1, Reason: w.wire.lastWords(), Stderr: w.stderr.text()}
 	if status := w.proc.status; status.Signaled() {
 		e.Signal = status.Signal()
 	} else {

@@ -33,6 +33,7 @@ type vatDoc struct {
 	Paused             bool                 `json:"paused"`
 	PauseReason        *string              `json:"pauseReason"`
 	Online             bool                 `json:"online"`
+	Pinned             bool                 `json:"pinned"`
 	Held               int64                `json:"held"`
 	Deliveries         int64                `json:"deliveries"`
 	Computrons         int64                `json:"computrons"`
@@ -55,7 +56,7 @@ func vatDocOf(v pipeproto.VatStatus) vatDoc {
 		VatID: v.VatID, Name: v.Name, State: v.State, Incarnation: v.Incarnation,
 		Suspended: v.Suspended, SuspendReason: orNull(v.SuspendReason),
 		Paused: v.Paused, PauseReason: orNull(v.PauseReason),
-		Online: v.Online, Held: v.Held, Deliveries: v.Deliveries, Computrons: v.Computrons,
+		Online: v.Online, Pinned: v.Pinned, Held: v.Held, Deliveries: v.Deliveries, Computrons: v.Computrons,
 		Allowance: v.Allowance, LastError: orNull(v.LastError), LastIncarnationEnd: orNull(v.LastEnd),
 		Position: v.Position, SpanHash: orNull(v.SpanHash),
 		BundleID: v.BundleID, ImageID: orNull(v.ImageID), Engine: orNull(v.Engine), Options: v.Options,
@@ -90,6 +91,7 @@ type statusDoc struct {
 	Epoch        int64            `json:"epoch"`
 	Panic        *string          `json:"panic"`
 	Counts       pipeproto.Counts `json:"counts"`
+	Pool         pipeproto.Pool   `json:"pool"`
 	ImageID      string           `json:"imageID"`
 	Engine       string           `json:"engine"`
 	EngineSHA256 string           `json:"engineSHA256"`
@@ -99,9 +101,12 @@ type statusDoc struct {
 }
 
 func statusDocOf(st kernelhost.Status, daemon *daemonDoc) statusDoc {
+	if st.Pool.Pinned == nil {
+		st.Pool.Pinned = []string{}
+	}
 	return statusDoc{
 		ActivityHash: st.ActivityHash, StateHash: st.StateHash, Height: st.Height, Epoch: st.Epoch, Panic: orNull(st.Panic),
-		Counts: st.Counts, ImageID: st.ImageID, Engine: st.Engine, EngineSHA256: st.EngineSHA256,
+		Counts: st.Counts, Pool: st.Pool, ImageID: st.ImageID, Engine: st.Engine, EngineSHA256: st.EngineSHA256,
 		Vats: vatDocsOf(st.Vats), More: st.More, Daemon: daemon,
 	}
 }

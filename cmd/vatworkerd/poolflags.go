@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/spf13/pflag"
@@ -12,11 +13,22 @@ import (
 type poolFlags struct {
 	maxOnline int
 	maxMemory byteSize
+	spares    int
+	lookAhead string
+	preload   string
+	pins      []string
 }
+
+// maxLookAhead is how far "auto" goes: more vats than that seldom wait.
+const maxLookAhead = 4
 
 func (p *poolFlags) register(flags *pflag.FlagSet) {
 	flags.IntVar(&p.maxOnline, "max-online", 50, "how many workers there may be at a time")
 	flags.Var(&p.maxMemory, "max-memory", "what all workers together may have in memory, e.g. 2GiB; off is no limit")
+	flags.IntVar(&p.spares, "spares", 1, "how many workers to keep warm for vats that start")
+	flags.StringVar(&p.lookAhead, "look-ahead", "auto", "how many vats to bring in at a time while another one runs: auto, off, or a number")
+	flags.StringVar(&p.preload, "preload", "", "vats used last to bring in at the start: all, off, or a number (default: all for serve, else off)")
+	flags.StringArrayVar(&p.pins, "pin", nil, "a `vat`, by name or ID, that keeps its worker; may be repeated")
 }
 
 // check refuses what cannot be meant.
@@ -24,14 +36,57 @@ func (p *poolFlags) check() error {
 	if p.maxOnline < 1 {
 		return usageError("cannot use --max-online %d: it must be at least 1", p.maxOnline)
 	}
-	return nil
+	if p.spares < 0 {
+		return usageError("cannot use --spares %d: it must be 0 or more", p.spares)
+	}
+	if slices.Contains(p.pins, "") {
+		return usageError("cannot use --pin with nothing: it needs a vat's name or ID")
+	}
+	if _, err := atMost("--look-ahead", p.lookAhead, "auto", 0); err != nil {
+		return err
+	}
+	_, err := atMost("--preload", p.preload, "all", 0)
+	return err
 }
 
-// arguments say the same to a daemon.
+// atMost reads a number, "off" for 0, or a word (or nothing) for another one.
+func atMost(flag, text, word string, meaning int) (int, error) {
+	switch text {
+	case "", word:
+		return meaning, nil
+	case "off":
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return 0, usageError("cannot use %s %q: it is %s, off, or a number", flag, text, word)
+	}
+	return n, nil
+}
+
+// arguments say the same to a daemon that serves one command.
 func (p *poolFlags) arguments() []string {
-	return []string{"--max-online", strconv.Itoa(p.maxOnline), "--max-memory", p.maxMemory.String()}
+	preload := p.preload
+	if preload == "" {
+		preload = "off" // most commands end before it would be of use
+	}
+	args := []string{
+		"--max-online", strconv.Itoa(p.maxOnline), "--max-memory", p.maxMemory.String(), "--spares", strconv.Itoa(p.spares),
+		"--look-ahead", p.lookAhead, "--preload", preload,
+	}
+	for _, pin := range p.pins {
+		args = append(args, "--pin="+pin)
+	}
+	return args
 }
 
-func (p *poolFlags) apply(opts *supervisor.Options) {
-	opts.MaxOnline, opts.MaxMemoryBytes = p.maxOnline, int64(p.maxMemory)
+// apply sets the options of a supervisor; cpus is how many CPUs it may use.
+func (p *poolFlags) apply(opts *supervisor.Options, cpus int) (err error) {
+	opts.MaxOnline, opts.MaxMemoryBytes, opts.Spares, opts.Pins = p.maxOnline, int64(p.maxMemory), p.spares, p.pins
+	// One CPU is for the deliveries; without another one to spare they are only slowed down.
+	if opts.LookAhead, err = atMost("--look-ahead", p.lookAhead, "auto", min(cpus-1, maxLookAhead)); err != nil {
+		return err
+	}
+	opts.Preload, err = atMost("--preload", p.preload, "all", supervisor.PreloadAll)
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -92,7 +93,9 @@ func (a *app) supervisorOptions(lockdown, supervisorBundle string) (supervisor.O
 	if err := a.workerLog.check(); err != nil {
 		return opts, err
 	}
-	a.pool.apply(&opts)
+	if err := a.pool.apply(&opts, runtime.NumCPU()); err != nil {
+		return opts, err
+	}
 	a.snapshots.apply(&opts)
 	a.workers.apply(&opts)
 	a.workerLog.apply(&opts)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -65,6 +66,7 @@ func (a *app) writeStatus(st kernelhost.Status, daemon *daemonDoc) error {
 		field("panic", p.Paint(screen.Red, screen.Escape(st.Panic)))
 	}
 	field("totals", vatTotals(st.Counts))
+	field("pool", poolOf(st.Pool))
 	field("waiting", fmt.Sprintf("%s queued, %s held", screen.Count(st.Counts.Queued), screen.Count(st.Counts.Held)))
 	a.writeDaemon(daemon, field)
 	if daemon != nil && daemon.Busy != nil {
@@ -86,6 +88,21 @@ func (a *app) writeStatus(st kernelhost.Status, daemon *daemonDoc) error {
 func (a *app) writeBusy(why string) error {
 	_, err := fmt.Fprintf(a.stdout, "\n%s\n", a.palette().Paint(screen.Yellow, "the vats cannot be listed now: "+screen.Escape(why)))
 	return err
+}
+
+// poolOf tells the bounds and what of them is used.
+func poolOf(p pipeproto.Pool) string {
+	text := fmt.Sprintf("%s of %s", screen.Count(p.Workers), screen.Plural(p.MaxWorkers, "worker"))
+	if p.Spares > 0 {
+		text += fmt.Sprintf(" (%s spare)", screen.Count(p.Spares))
+	}
+	if p.MaxMemoryBytes > 0 {
+		text += fmt.Sprintf(", %s of %s", screen.Bytes(p.MemoryBytes), screen.Bytes(p.MaxMemoryBytes))
+	}
+	if len(p.Pinned) > 0 {
+		text += ", pinned: " + screen.Escape(strings.Join(p.Pinned, ", "))
+	}
+	return text
 }
 
 func vatTotals(c pipeproto.Counts) string {

@@ -25,6 +25,8 @@ func (a *app) vatCommand() *cobra.Command {
 		a.vatControlCommand("unsuspend", "Start a new incarnation of a suspended vat", (*kernelhost.Kernel).Unsuspend),
 		a.vatControlCommand("terminate", "End a vat for good; senders of what waits for it get an error", (*kernelhost.Kernel).Terminate),
 		a.vatUpgradeCommand(), a.vatRefillCommand(),
+		a.vatPinCommand("pin", "Have a vat keep its worker whoever else needs one", true),
+		a.vatPinCommand("unpin", "Let a vat be paged out like others", false),
 	)
 	return cmd
 }
@@ -179,6 +181,26 @@ func (a *app) vatRefillCommand() *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+func (a *app) vatPinCommand(verb, about string, pinned bool) *cobra.Command {
+	return &cobra.Command{
+		Use: verb + " VAT", Short: about, Args: oneVat,
+		Long: about + ". Pinned vats are preloaded first and never paged out to make room\n" +
+			"(docs/pool.md). This is remembered on this machine and is nobody else's business.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withKernel(cmd.Context(), func(s *session) error {
+				v, err := s.kernel.Pin(s.ctx, args[0], pinned)
+				if err != nil {
+					return err
+				}
+				if a.json {
+					return a.document(vatDocOf(v))
+				}
+				return writeVat(a.stdout, a.palette(), v)
+			})
+		},
+	}
 }
 
 func oneVat(cmd *cobra.Command, args []string) error {

@@ -89,6 +89,9 @@ func writeVat(w io.Writer, p screen.Palette, v pipeproto.VatStatus) error {
 	if v.Online {
 		worker = "online"
 	}
+	if v.Pinned {
+		worker += ", pinned"
+	}
 	fields := []struct {
 		name, text string
 		style      screen.Style

@@ -1,0 +1,91 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+
+	"vatworkerd/pipeproto"
+)
+
+// Pinned vats keep their workers: they are preloaded first and never paged out
+// to make room. The operator names them when the supervisor starts, or has them
+// remembered in the store, locally. One place must be left for all others.
+
+// keyPins is where pinned vats are remembered: a JSON array of IDs.
+const keyPins = "pool.pins"
+
+// pins are the vats that are to keep their workers, most important first.
+type pins struct {
+	asked []string // names or IDs, for the life of this process
+	kept  []string // IDs, remembered
+}
+
+// noRank is the pinRank of a vat that is not pinned.
+const noRank = math.MaxInt32
+
+func (p pins) rank(vatID, name string) int {
+	if i := slices.IndexFunc(p.asked, func(pin string) bool { return pin == vatID || pin == name }); i >= 0 {
+		return i
+	}
+	if i := slices.Index(p.kept, vatID); i >= 0 {
+		return len(p.asked) + i
+	}
+	return noRank
+}
+
+// loadPins reads the remembered pins.
+func (s *Supervisor) loadPins(asked []string) (err error) {
+	s.pins.asked = asked
+	if s.pins.kept, err = s.localIDs(keyPins); err != nil {
+		return err
+	}
+	s.warnOfPins()
+	return nil
+}
+
+func (s *Supervisor) warnOfPins() {
+	if n, most := len(s.pins.asked)+len(s.pins.kept), s.mostPins(); n > most {
+		s.warn("%d vats are pinned, only the first %d keep their workers: one place must be left; raise --max-online", n, most)
+	}
+}
+
+// mostPins is how many vats may keep their workers.
+func (s *Supervisor) mostPins() int { return s.census.bounds.workers - 1 }
+
+// pinned tells whether a worker stays whatever is needed.
+func (s *Supervisor) pinned(w *worker) bool { return s.pins.rank(w.vatID, w.name) < s.mostPins() }
+
+// pinRank orders vats by how important it is to have them; a vat that cannot be
+// read is not pinned.
+func (s *Supervisor) pinRank(vatID string) int {
+	rec, err := s.recordOf(vatID)
+	if err != nil {
+		return noRank
+	}
+	return s.pins.rank(vatID, rec.Name)
+}
+
+// pin remembers, or forgets, that a vat is pinned.
+func (s *Supervisor) pin(req pipeproto.Pin) (pipeproto.VatStatus, error) {
+	if _, err := s.recordOf(req.VatID); err != nil {
+		return pipeproto.VatStatus{}, err
+	}
+	kept := slices.DeleteFunc(slices.Clone(s.pins.kept), func(vatID string) bool { return vatID == req.VatID })
+	if req.Pinned {
+		kept = append(kept, req.VatID)
+	}
+	text, err := json.Marshal(kept)
+	if err != nil {
+		return pipeproto.VatStatus{}, fmt.Errorf("cannot encode the pinned vats: %w", err)
+	}
+	if err := s.db.LocalSet(keyPins, string(text)); err != nil {
+		return pipeproto.VatStatus{}, err
+	}
+	s.pins.kept = kept
+	if req.Pinned {
+		s.warnOfPins()
+	}
+	return s.vatStatus(req.VatID)
+}
