@@ -97,12 +97,13 @@ func (run *rerun) start(p plan) error {
 // span runs the items of one span, and demands that they are that span's.
 func (run *rerun) span(r transcripts.Reader, span transcripts.Span) error {
 	hash := transcripts.EmptySpanHash()
-	err := transcripts.Each(r, span.VatID, span.StartPos, span.EndPos, func(position int64, item string) error {
-		hash = transcripts.NextSpanHash(hash, item)
-		entry, err := transcripts.Decode(item)
-		if err != nil {
-			return err
-		}
+	items := func(f func(int64, string) error) error {
+		return transcripts.Each(r, span.VatID, span.StartPos, span.EndPos, func(position int64, item string) error {
+			hash = transcripts.NextSpanHash(hash, item)
+			return f(position, item)
+		})
+	}
+	err := eachEntry(span.VatID, items, func(position int64, entry transcripts.Entry) error {
 		if entry.Kind() == transcripts.KindSaveSnapshot {
 			return errNotBeside
 		}

@@ -80,21 +80,19 @@ func incarnationStart(r transcripts.Reader, rec *record) (int64, error) {
 // what was recorded, and the worker is replaced by one loaded from it, as it was
 // in the first run. After an error the worker is of no use.
 func (run *rerun) items(r transcripts.Reader, from, until int64) error {
+	// A crank reads for one goroutine only.
 	items, err := transcripts.Items(r, run.rec.ID, from, until)
 	if err != nil {
 		return err
 	}
-	for i, item := range items {
-		position := from + int64(i)
-		entry, err := transcripts.Decode(item)
-		if err != nil {
-			return fmt.Errorf("cannot decode transcript item %d of %s: %w", position, run.rec.ID, err)
+	return eachEntry(run.rec.ID, func(f func(int64, string) error) error {
+		for i, item := range items {
+			if err := f(from+int64(i), item); err != nil {
+				return err
+			}
 		}
-		if err := run.one(position, entry); err != nil {
-			return err
-		}
-	}
-	return nil
+		return nil
+	}, run.one)
 }
 
 func (run *rerun) one(position int64, entry transcripts.Entry) error {

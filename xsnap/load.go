@@ -12,9 +12,10 @@ import (
 
 // load feeds a snapshot to a starting worker.
 type load struct {
-	pipe  *os.File
-	pulse *pulse
-	done  chan struct{}
+	pipe    *os.File
+	pulse   *pulse
+	buffers buffers
+	done    chan struct{}
 
 	mu  sync.Mutex // guards err
 	err error      // why the snapshot is not to be trusted
@@ -23,8 +24,8 @@ type load struct {
 // startLoad reads src to its end, in a goroutine, into pipe. A source that
 // fails kills the process: a worker must not run on half a snapshot, or on one
 // whose hash proves wrong at its end.
-func startLoad(src io.Reader, pipe *os.File, w *Worker) *load {
-	l := &load{pipe: pipe, pulse: &w.pulse, done: make(chan struct{})}
+func startLoad(src io.Reader, pipe *os.File, w *Worker, b buffers) *load {
+	l := &load{pipe: pipe, pulse: &w.pulse, buffers: b, done: make(chan struct{})}
 	go func() {
 		defer close(l.done)
 		defer pipe.Close()
@@ -38,26 +39,93 @@ func startLoad(src io.Reader, pipe *os.File, w *Worker) *load {
 	return l
 }
 
+// loadAhead is how many parts of a snapshot are read before the worker wants
+// them: 16 MiB, a whole heap of the usual size. Unpacking and hashing begin
+// before the engine has started, and go on while it builds its heap.
+const loadAhead = 64
+
+// part is a piece of a snapshot, the error at its end, or both.
+type part struct {
+	data []byte
+	err  error
+}
+
 // pump returns the source's error, or that the worker did not want all of it.
 // A worker that died in the middle tells more by its exit.
 func (l *load) pump(src io.Reader) error {
-	buf := make([]byte, snapshotChunkBytes)
+	parts, stop := make(chan part, loadAhead), make(chan struct{})
+	var reading sync.WaitGroup
+	reading.Go(func() { l.readAhead(src, parts, stop) })
+	defer reading.Wait()
+	defer close(stop)
 	for {
 		l.pulse.wait()
-		n, err := src.Read(buf)
+		p := <-parts
 		l.pulse.done()
-		if n > 0 {
-			if _, werr := l.pipe.Write(buf[:n]); werr != nil {
-				return writeFailure(werr)
+		if len(p.data) > 0 {
+			if _, err := l.pipe.Write(p.data); err != nil {
+				return writeFailure(err)
 			}
 			l.pulse.beat()
 		}
-		if err == io.EOF {
+		l.buffers.give(p.data)
+		if p.err == io.EOF {
 			return nil
 		}
-		if err != nil {
-			return err
+		if p.err != nil {
+			return p.err
 		}
+	}
+}
+
+// readAhead reads src to its end, unless it is to stop.
+func (l *load) readAhead(src io.Reader, parts chan<- part, stop <-chan struct{}) {
+	for {
+		p := part{data: l.buffers.take()}
+		p.data, p.err = fill(src, p.data)
+		select {
+		case parts <- p:
+		case <-stop:
+			return
+		}
+		if p.err != nil {
+			return
+		}
+	}
+}
+
+// fill reads until buf is full or src has ended, in whatever way.
+func fill(src io.Reader, buf []byte) ([]byte, error) {
+	n := 0
+	for n < len(buf) {
+		m, err := src.Read(buf[n:])
+		n += m
+		if err != nil {
+			return buf[:n], err
+		}
+	}
+	return buf, nil
+}
+
+// buffers keeps what loads read into, as much as one load uses: memory that was
+// used lately costs no page faults. Safe for concurrent use.
+type buffers chan []byte
+
+func newBuffers() buffers { return make(buffers, loadAhead) }
+
+func (b buffers) take() []byte {
+	select {
+	case buf := <-b:
+		return buf
+	default:
+		return make([]byte, snapshotChunkBytes)
+	}
+}
+
+func (b buffers) give(buf []byte) {
+	select {
+	case b <- buf[:cap(buf)]:
+	default:
 	}
 }
 

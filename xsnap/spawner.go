@@ -26,6 +26,7 @@ type Spawner struct {
 	support   SandboxSupport
 	hugePages bool // this system gives some to those who ask
 	watchdog  *watchdog
+	buffers   buffers // of snapshots that are being loaded
 
 	mu     sync.RWMutex // guards closed against sends on jobs
 	closed bool
@@ -49,7 +50,7 @@ func NewSpawnerWithClock(clock <-chan time.Time) (*Spawner, error) {
 		return nil, fmt.Errorf("cannot protect open descriptors from workers: %w", err)
 	}
 	settleStack()
-	s := &Spawner{jobs: make(chan func()), done: make(chan struct{}), support: DetectSandbox(), hugePages: detectHugePages()}
+	s := &Spawner{jobs: make(chan func()), done: make(chan struct{}), support: DetectSandbox(), hugePages: detectHugePages(), buffers: newBuffers()}
 	ready := make(chan error)
 	go s.run(ready)
 	if err := <-ready; err != nil {

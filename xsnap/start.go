@@ -160,7 +160,7 @@ func newWorker(s *Spawner, kind EngineKind, started launched, p *plumbing, o Sta
 	output.Go(func() { forwardLines(p.stderr, "stderr", o.Sink, &w.stderr) })
 	go w.proc.watch(&output, s.watchdog.watch(w, o.Watch))
 	if p.load != nil {
-		w.load = startLoad(o.From, p.load, w)
+		w.load = startLoad(o.From, p.load, w, s.buffers)
 	}
 	return w
 }
