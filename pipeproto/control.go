@@ -118,6 +118,9 @@ type Live struct {
 	MaxOnline      int          `msgpack:"maxOnline" json:"maxOnline"`
 	MaxMemoryBytes int64        `msgpack:"maxMemoryBytes" json:"maxMemoryBytes"` // 0 = no limit
 	Workers        []LiveWorker `msgpack:"workers" json:"workers"`               // most recently used first
+	Spares         int          `msgpack:"spares" json:"spares"`                 // workers that are ready for vats that start
+	ComingIn       int          `msgpack:"comingIn" json:"comingIn"`             // vats that are brought in beside the deliveries
+	Pinned         []string     `msgpack:"pinned" json:"pinned"`                 // names or IDs of vats that keep their workers
 	Totals         Totals       `msgpack:"totals" json:"totals"`                 // since the start
 	Deliveries     Histogram    `msgpack:"deliveries" json:"deliveries"`
 	PageIns        Histogram    `msgpack:"pageIns" json:"pageIns"`

@@ -22,6 +22,9 @@ type pins struct {
 	kept  []string // IDs, remembered
 }
 
+// all lists them, most important first.
+func (p pins) all() []string { return slices.Concat(p.asked, p.kept) }
+
 // noRank is the pinRank of a vat that is not pinned.
 const noRank = math.MaxInt32
 
@@ -41,11 +44,13 @@ func (s *Supervisor) loadPins(asked []string) (err error) {
 	if s.pins.kept, err = s.localIDs(keyPins); err != nil {
 		return err
 	}
-	s.warnOfPins()
+	s.pinsChanged()
 	return nil
 }
 
-func (s *Supervisor) warnOfPins() {
+// pinsChanged tells who has to know.
+func (s *Supervisor) pinsChanged() {
+	s.live.note(func() { s.live.now.Pinned = s.pins.all() })
 	if n, most := len(s.pins.asked)+len(s.pins.kept), s.mostPins(); n > most {
 		s.warn("%d vats are pinned, only the first %d keep their workers: one place must be left; raise --max-online", n, most)
 	}
@@ -84,8 +89,6 @@ func (s *Supervisor) pin(req pipeproto.Pin) (pipeproto.VatStatus, error) {
 		return pipeproto.VatStatus{}, err
 	}
 	s.pins.kept = kept
-	if req.Pinned {
-		s.warnOfPins()
-	}
+	s.pinsChanged()
 	return s.vatStatus(req.VatID)
 }

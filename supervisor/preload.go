@@ -61,7 +61,7 @@ func (s *Supervisor) likely(most int) ([]string, error) {
 			return nil, err
 		}
 	}
-	for _, pin := range slices.Concat(s.pins.asked, s.pins.kept) {
+	for _, pin := range s.pins.all() {
 		if !slices.Contains(vatIDs, pin) {
 			vatIDs = append(vatIDs, pin) // a name is no vat's ID, and is found among the others or not at all
 		}

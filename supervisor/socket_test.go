@@ -74,6 +74,7 @@ func TestLivePicture(t *testing.T) {
 		r.create("v2", "counter", pipeproto.VatOptions{})
 		r.send("v1", "increment")
 		r.run()
+		r.settled()
 	})
 	p := look[pipeproto.Live](r, pipeproto.ReqLive, pipeproto.Empty{})
 	if !p.OpenBlock || p.Height != 0 || p.ActivityHash != r.s.db.ActivityHash() || p.Counts.Vats != 2 || p.Counts.Online != 2 {

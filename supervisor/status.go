@@ -1,8 +1,6 @@
 package supervisor
 
 import (
-	"slices"
-
 	"vatworkerd/pipeproto"
 	"vatworkerd/snapshots"
 	"vatworkerd/transcripts"
@@ -40,12 +38,16 @@ func (s *Supervisor) status(req pipeproto.StatusRequest) (pipeproto.Status, erro
 
 // poolStatus tells who is online and what bounds it.
 func (s *Supervisor) poolStatus() pipeproto.Pool {
+	for _, vatID := range s.pool.vatIDs() {
+		w := s.pool.peek(vatID)
+		weigh(w.process, w.seat)
+	}
 	workers, bytes := s.census.figures()
 	return pipeproto.Pool{
 		Workers: int64(workers), MaxWorkers: int64(s.census.bounds.workers),
 		MemoryBytes: bytes, MaxMemoryBytes: s.census.bounds.bytes,
 		Spares: int64(s.spares.count()), ComingIn: int64(s.pager.count()),
-		Pinned: slices.Concat(s.pins.asked, s.pins.kept),
+		Pinned: s.pins.all(),
 	}
 }
 

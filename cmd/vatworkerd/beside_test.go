@@ -32,7 +32,7 @@ func hostileCall(t *testing.T, path, bytes string) {
 }
 
 // viewing are the commands that work beside whoever has the vats.
-var viewing = []string{"status", "vat list", "vat show %s", "spans", "spans %s", "snapshot list", "snapshot verify", "doctor"}
+var viewing = []string{"status", "vat list", "vat show %s", "vat pin %s", "vat unpin %s", "spans", "spans %s", "snapshot list", "snapshot verify", "doctor"}
 
 // TestBesideARun looks at vats while a command of its own process has them, and
 // the worker it delivers to is stopped.
@@ -83,8 +83,9 @@ func stopWorker(t *testing.T, r *rig, cmd *exec.Cmd) (resume func()) {
 	stopped := map[int]bool{}
 	eventually(t, "stopped worker", func() bool {
 		for _, pid := range descendants(t, cmd.Process.Pid) {
-			name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-			if err == nil && strings.HasPrefix(string(name), "xsnap") && !stopped[pid] {
+			line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+			program, name, _ := strings.Cut(string(line), "\x00")
+			if err == nil && strings.HasPrefix(filepath.Base(program), "xsnap") && !strings.HasPrefix(name, "spare-") && !stopped[pid] {
 				_ = unix.Kill(pid, unix.SIGSTOP)
 				stopped[pid] = true
 			}

@@ -80,6 +80,16 @@ func (v *daemonView) Vat(ctx context.Context, vat string) (status pipeproto.VatS
 	return status, known(err, vat)
 }
 
+// Pin has a vat keep its worker, or no longer.
+func (v *daemonView) Pin(ctx context.Context, vat string, pinned bool) (status pipeproto.VatStatus, err error) {
+	vatID, err := v.vatID(ctx, vat)
+	if err != nil {
+		return status, err
+	}
+	err = v.ask(ctx, pipeproto.ReqControlPin, pipeproto.Pin{VatID: vatID, Pinned: pinned}, &status)
+	return status, known(err, vat)
+}
+
 // vatID finds a vat by its name or ID: where the kernel host keeps names, as it
 // does; else by the names that the vats have, which need not be theirs alone.
 func (v *daemonView) vatID(ctx context.Context, vat string) (string, error) {

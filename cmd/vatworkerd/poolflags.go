@@ -27,7 +27,7 @@ func (p *poolFlags) register(flags *pflag.FlagSet) {
 	flags.Var(&p.maxMemory, "max-memory", "what all workers together may have in memory, e.g. 2GiB; off is no limit")
 	flags.IntVar(&p.spares, "spares", 1, "how many workers to keep warm for vats that start")
 	flags.StringVar(&p.lookAhead, "look-ahead", "auto", "how many vats to bring in at a time while another one runs: auto, off, or a number")
-	flags.StringVar(&p.preload, "preload", "", "vats used last to bring in at the start: all, off, or a number (default: all for serve, else off)")
+	flags.StringVar(&p.preload, "preload", "", "vats used last to bring in at the start: all, off, or a number (default: all for serve and run --stay, else off)")
 	flags.StringArrayVar(&p.pins, "pin", nil, "a `vat`, by name or ID, that keeps its worker; may be repeated")
 }
 

@@ -47,6 +47,9 @@ func newStay(a *app, dir string) (*stay, error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, fmt.Errorf("cannot find the directory of the database: %w", err)
 	}
+	if a.pool.preload == "" {
+		a.pool.preload = "all" // this one does not end soon
+	}
 	return &stay{
 		app: a, dir: dir, log: log, started: time.Now(),
 		line: make(chan struct{}, 1), opened: make(chan struct{}, 1),

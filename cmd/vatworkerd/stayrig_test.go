@@ -111,16 +111,20 @@ func (s *staying) sh(d *datadriven.TestData) string {
 
 var aloneHere = regexp.MustCompile(`vatworkerd (run|verify|backup)\b`)
 
-// What is not the same beside a daemon: what `status` says of it, and who is
-// online.
+// What is not the same beside a daemon: what `status` says of it and of its
+// workers, and who is online.
 var (
 	daemonLines = regexp.MustCompile(`(?m)^(daemon|host|doing)  .*\n`)
+	poolLines   = regexp.MustCompile(`(?m)^pool  .*\n`)
+	poolJSON    = regexp.MustCompile(`(?s)\n  "pool": \{.*?\n  \},`)
 	daemonJSON  = regexp.MustCompile(`(?s),\n  "daemon": (null|\{.*?\n  \})`)
 	online      = regexp.MustCompile(`\b(online|offline)\b|"online": (true|false|[0-9]+)|\b[0-9]+ online`)
 )
 
 func eitherWay(text string) string {
 	text = daemonLines.ReplaceAllString(text, "")
+	text = poolLines.ReplaceAllString(text, "")
+	text = poolJSON.ReplaceAllString(text, "")
 	text = daemonJSON.ReplaceAllString(text, "")
 	return online.ReplaceAllString(text, "ONLINE")
 }

@@ -189,8 +189,8 @@ func (a *app) vatPinCommand(verb, about string, pinned bool) *cobra.Command {
 		Long: about + ". Pinned vats are preloaded first and never paged out to make room\n" +
 			"(docs/pool.md). This is remembered on this machine and is nobody else's business.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withKernel(cmd.Context(), func(s *session) error {
-				v, err := s.kernel.Pin(s.ctx, args[0], pinned)
+			return a.withAccess(cmd.Context(), pipeproto.AccessAdmin, func(s *session) error {
+				v, err := s.see.Pin(s.ctx, args[0], pinned)
 				if err != nil {
 					return err
 				}

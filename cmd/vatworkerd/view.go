@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"vatworkerd/cmd/vatworkerd/internal/screen"
 	"vatworkerd/control"
 	"vatworkerd/kernelhost"
@@ -17,9 +19,9 @@ import (
 )
 
 // besideHint says what can be done with vats that somebody else has.
-const besideHint = "while it runs, status, vat list, vat show, spans, snapshot list, snapshot verify, logs, verify and backup work beside it"
+const besideHint = "while it runs, status, vat list, vat show, vat pin and unpin, spans, snapshot list, snapshot verify, logs, verify and backup work beside it"
 
-// viewer is what commands ask that only look: an open kernel, or the daemon of a
+// viewer is what commands ask that look, or change what is local: an open kernel, or the daemon of a
 // database that somebody holds. Methods are those of kernelhost.Kernel.
 type viewer interface {
 	Status(ctx context.Context, after string, limit int) (kernelhost.Status, error)
@@ -27,6 +29,7 @@ type viewer interface {
 	Spans(ctx context.Context, vat string) ([]pipeproto.SpanInfo, error)
 	SnapshotList(ctx context.Context, vat string) ([]pipeproto.SnapshotInfo, error)
 	SnapshotVerify(ctx context.Context, vat string) ([]pipeproto.SnapshotCheck, error)
+	Pin(ctx context.Context, vat string, pinned bool) (pipeproto.VatStatus, error)
 }
 
 // The control sockets in a database's directory.
@@ -46,6 +49,11 @@ const (
 // database, if there is one, else by opening it. f prints nothing before it has
 // all it wants to see.
 func (a *app) withView(ctx context.Context, f func(*session) error) error {
+	return a.withAccess(ctx, pipeproto.AccessRead, f)
+}
+
+// withAccess is withView, for who may do so much.
+func (a *app) withAccess(ctx context.Context, access string, f func(*session) error) error {
 	if a.stay != nil {
 		return a.stay.use(ctx, a, f)
 	}
@@ -58,15 +66,15 @@ func (a *app) withView(ctx context.Context, f func(*session) error) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
 	for deadline := time.Now().Add(viewPatience); ; time.Sleep(viewEvery) {
-		err := a.viewOnce(ctx, f)
+		err := a.viewOnce(ctx, access, f)
 		if err == nil || !isPassing(err) || ctx.Err() != nil || time.Now().After(deadline) {
 			return err
 		}
 	}
 }
 
-func (a *app) viewOnce(ctx context.Context, f func(*session) error) error {
-	client, err := control.Dial(ctx, filepath.Join(a.db, vatsSocket), pipeproto.AccessRead)
+func (a *app) viewOnce(ctx context.Context, access string, f func(*session) error) error {
+	client, err := control.Dial(ctx, filepath.Join(a.db, vatsSocket), access)
 	var nobody *control.NobodyError
 	if errors.As(err, &nobody) {
 		return a.viewAlone(ctx, f)
@@ -101,7 +109,7 @@ func (a *app) viewAlone(ctx context.Context, f func(*session) error) error {
 func isPassing(err error) bool {
 	var locked *store.LockedError
 	var closed *pipeproto.ClosedError
-	return errors.As(err, &locked) || errors.As(err, &closed) || errors.Is(err, errReopening)
+	return errors.As(err, &locked) || errors.As(err, &closed) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, errReopening)
 }
 
 // needVats refuses a --db that holds no vats, be they another kernel host's.
