@@ -58,7 +58,7 @@ func TestRefusedMemoryIsNoFault(t *testing.T) {
 	r := newRig(t, nil)
 	r.create("v1", "spinner", pipeproto.VatOptions{})
 	r.wantAnswer("fulfilled #1", "v1", "ok")
-	squeezed := r.s.pool.use("v1").process.(*xsnap.Worker)
+	squeezed := r.worker("v1").process.(*xsnap.Worker)
 	little := unix.Rlimit{Cur: 1 << 20, Max: 1 << 20}
 	r.must(unix.Prlimit(squeezed.PID(), unix.RLIMIT_DATA, &little, nil))
 	r.ask("v1", "hog")

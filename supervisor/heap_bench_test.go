@@ -46,7 +46,8 @@ func newHeapBench(b *testing.B) *heapBench {
 	m.must(m.s.unsuspend("v2", ""))
 	m.rec, err = m.s.recordOf("v2")
 	m.must(err)
-	m.w = m.s.pool.use("v2")
+	m.w, err = m.s.online(m.s.db, m.rec)
+	m.must(err)
 	if sample := os.Getenv("HEAP_SAMPLE"); sample != "" {
 		heap, err := os.Open(sample)
 		m.must(err)

@@ -155,7 +155,7 @@ func TestControlWhileAWorkerIsStopped(t *testing.T) {
 	r.run()
 	r.commit()
 	r.offer()
-	pid := r.s.pool.use("v1").process.PID()
+	pid := r.worker("v1").process.PID()
 	r.must(syscall.Kill(pid, syscall.SIGSTOP))
 	result := r.send("v1", "increment")
 	ran := make(chan struct{})
