@@ -22,8 +22,8 @@ type pins struct {
 	kept  []string // IDs, remembered
 }
 
-// all lists them, most important first.
-func (p pins) all() []string { return slices.Concat(p.asked, p.kept) }
+// all lists them, most important first; it is never nil, as lists of documents.
+func (p pins) all() []string { return append(append([]string{}, p.asked...), p.kept...) }
 
 // noRank is the pinRank of a vat that is not pinned.
 const noRank = math.MaxInt32
