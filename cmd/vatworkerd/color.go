@@ -30,7 +30,7 @@ func (a *app) checkColor() error {
 	return usageError("cannot use --color %q: it is auto, always or never", a.color)
 }
 
-func isTerminal(w io.Writer) bool {
+func isTerminal(w any) bool {
 	if s, ok := w.(*stream); ok {
 		return s.as.Terminal
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"vatworkerd/cmd/vatworkerd/internal/screen"
+	"vatworkerd/cmd/vatworkerd/internal/top"
 	"vatworkerd/workerlogs"
 )
 
@@ -38,9 +39,6 @@ func (w *logWriter) widen(vatID, name string) {
 	w.idWide = max(w.idWide, screen.Width(screen.Escape(vatID)))
 	w.nameWide = max(w.nameWide, screen.Width(screen.Clip(name, maxNameColumns)))
 }
-
-// levelStyles say how severe entries look.
-var levelStyles = map[string]screen.Style{"debug": screen.Dim, "warn": screen.Yellow, "error": screen.Red}
 
 // Widths of columns.
 const (
@@ -97,7 +95,7 @@ func linesOf(e workerlogs.Entry) []string {
 }
 
 func (w *logWriter) entry(e workerlogs.Entry, text string) {
-	style := levelStyles[e.Level]
+	style := top.LevelStyle(e.Level)
 	place := fmt.Sprintf("%d/%d", e.Incarnation, e.Position)
 	if e.Replay {
 		place += "r"

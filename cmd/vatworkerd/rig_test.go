@@ -131,13 +131,14 @@ func started(t testing.TB) *rig {
 var (
 	hashes    = regexp.MustCompile(`\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b`)
 	bundleIDs = regexp.MustCompile(`\bb1-[0-9a-f]{128}\b`)
-	millis    = regexp.MustCompile(`\b[0-9.]+ (ms|s)\b`)
+	millis    = regexp.MustCompile(`\b[0-9.]+ (ms|s|min)\b`)
 	micros    = regexp.MustCompile(`("(?:micros|durationMicros)": )[0-9]+`)
 	sizes     = regexp.MustCompile(`\b[0-9.]+ [kM]B\b`)
 	bytesJSON = regexp.MustCompile(`("(?:uncompressedSize|storedSize|snapshotSize|bytes)": )[0-9]+`)
 	meters    = regexp.MustCompile(`("computrons": )[0-9]+|\b[0-9,]{6,}( computrons)?`)
 	dates     = regexp.MustCompile(`\bsince [0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}\b`)
 	instants  = regexp.MustCompile(`\b[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z`)
+	clocks    = regexp.MustCompile(`(?m)\b[0-9]{2}:[0-9]{2}:[0-9]{2}$`)
 	pids      = regexp.MustCompile(`\b(process|pid) [0-9]+\b`)
 	waits     = regexp.MustCompile(`(?m)^(verify snapshots|verify swing-store|verify database|backup|check backup|rehearse|replay .*|bundle)  .*\n`) // comes if the machine is slow
 	machine   = regexp.MustCompile(`share CPU [0-9]+|[0-9]+ may be open|\S*/node, \S*/tools/bundle.mjs`)
@@ -162,6 +163,7 @@ func (r *rig) normal(text string) string {
 	text = meters.ReplaceAllString(text, "${1}N${2}")
 	text = dates.ReplaceAllString(text, "since DATE")
 	text = instants.ReplaceAllString(text, "INSTANT")
+	text = clocks.ReplaceAllString(text, "CLOCK")
 	text = machine.ReplaceAllStringFunc(text, ofMachine)
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {

@@ -135,7 +135,7 @@ func (a *app) commands() []*cobra.Command {
 		return a.servedCommands()
 	}
 	return []*cobra.Command{
-		a.runCommand(), a.sendCommand(), a.statusCommand(), a.vatCommand(), a.restartCommand(),
+		a.runCommand(), a.sendCommand(), a.statusCommand(), a.topCommand(), a.vatCommand(), a.restartCommand(),
 		a.replayCommand(), a.spansCommand(), a.snapshotCommand(), a.verifyCommand(), a.backupCommand(), a.logsCommand(), a.swingstoreCommand(), a.doctorCommand(),
 		a.serveCommand(), a.versionCommand(),
 	}

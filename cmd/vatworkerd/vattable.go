@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"vatworkerd/cmd/vatworkerd/internal/screen"
+	"vatworkerd/cmd/vatworkerd/internal/top"
 	"vatworkerd/pipeproto"
 )
 
@@ -17,17 +18,6 @@ func short(hash string) string {
 		return hash[:hashColumns]
 	}
 	return hash
-}
-
-// stateStyle colours a vat's state.
-func stateStyle(v pipeproto.VatStatus) screen.Style {
-	switch {
-	case v.State == "terminated":
-		return screen.Red
-	case v.Paused || v.Suspended:
-		return screen.Yellow
-	}
-	return screen.Green
 }
 
 // writeVats prints the table of vats that ends `run` and fills `status` and
@@ -77,7 +67,7 @@ func vatRow(v pipeproto.VatStatus) []screen.Cell {
 		held = screen.Count(v.Held)
 	}
 	return []screen.Cell{
-		{Text: v.VatID}, {Text: v.Name, Style: screen.Bold}, {Text: v.State, Style: stateStyle(v)}, worker,
+		{Text: v.VatID}, {Text: v.Name, Style: screen.Bold}, {Text: v.State, Style: top.StateStyle(v.State)}, worker,
 		{Text: screen.Count(v.Incarnation)}, {Text: screen.Count(v.Deliveries)}, {Text: screen.Count(v.Computrons)},
 		{Text: held, Style: screen.Yellow}, {Text: short(v.SnapshotHash), Style: screen.Dim}, {Text: at},
 	}
@@ -98,7 +88,7 @@ func writeVat(w io.Writer, p screen.Palette, v pipeproto.VatStatus) error {
 	}{
 		{"vat", v.VatID, screen.Plain},
 		{"name", v.Name, screen.Bold},
-		{"state", v.State, stateStyle(v)},
+		{"state", v.State, top.StateStyle(v.State)},
 		{"suspended", yesWith(v.Suspended, v.SuspendReason), screen.Plain},
 		{"paused", yesWith(v.Paused, v.PauseReason), screen.Plain},
 		{"worker", worker, screen.Plain},

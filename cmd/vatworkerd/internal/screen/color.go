@@ -8,12 +8,13 @@ type Style string
 // Styles, as SGR parameters. Only the 16 basic colours, so that the user's
 // own palette keeps them readable.
 const (
-	Plain  Style = ""
-	Bold   Style = "1"
-	Dim    Style = "2"
-	Red    Style = "31"
-	Green  Style = "32"
-	Yellow Style = "33"
+	Plain   Style = ""
+	Bold    Style = "1"
+	Dim     Style = "2"
+	Reverse Style = "7"
+	Red     Style = "31"
+	Green   Style = "32"
+	Yellow  Style = "33"
 )
 
 // tags are the colours vats are told apart by; red, green and yellow mean something.

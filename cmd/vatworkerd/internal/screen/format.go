@@ -67,3 +67,30 @@ func Plural(n int64, noun string, plural ...string) string {
 	}
 	return Count(n) + " " + noun + "s"
 }
+
+// Short writes a number in at most five characters, e.g. "950", "1.2k", "36.1M".
+func Short(n float64) string {
+	units := []string{"", "k", "M", "G", "T"}
+	unit := 0
+	for n >= 999.95 && unit < len(units)-1 {
+		n /= 1000
+		unit++
+	}
+	if n == float64(int64(n)) && unit == 0 {
+		return strconv.FormatInt(int64(n), 10)
+	}
+	return strconv.FormatFloat(n, 'f', 1, 64) + units[unit]
+}
+
+// Age writes in one unit how long something has lasted, e.g. "12 s", "3 min".
+func Age(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d d", int(d.Hours()/24))
+}
