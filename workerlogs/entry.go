@@ -1,15 +1,13 @@
 package workerlogs
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf16"
 	"unicode/utf8"
+
+	"vatworkerd/internal/jsonline"
 )
 
 // Sources of entries: the parts of a worker, and vatworkerd itself.
@@ -83,29 +81,10 @@ func cut(s string, n int) string {
 	return strings.Clone(s[:n])
 }
 
-// appendLine appends the entry as a line. Times have microseconds; characters
-// that do not show as themselves are escapes, so that a file may be looked at on
-// a terminal.
+// appendLine appends the entry as a line. Times have microseconds.
 func appendLine(line []byte, e Entry) ([]byte, error) {
 	e.Time = e.Time.UTC().Truncate(time.Microsecond)
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(e); err != nil {
-		return line, fmt.Errorf("cannot encode a log entry: %w", err)
-	}
-	for _, r := range b.String() { // in JSON what is beyond ASCII is inside a string
-		switch {
-		case r < utf8.RuneSelf && r != 0x7f || unicode.IsPrint(r):
-			line = utf8.AppendRune(line, r)
-		case r < 0x10000:
-			line = fmt.Appendf(line, `\u%04x`, r)
-		default:
-			high, low := utf16.EncodeRune(r)
-			line = fmt.Appendf(line, `\u%04x\u%04x`, high, low)
-		}
-	}
-	return line, nil
+	return jsonline.Append(line, e)
 }
 
 // parseLine reads a line without its end. What is no entry (a line that was torn
