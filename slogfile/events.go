@@ -26,10 +26,11 @@ const (
 	TypeTerminate     = "terminate"
 
 	// These are vatworkerd's own.
-	TypeWorkerStart = "worker-start"
-	TypeWorkerExit  = "worker-exit"
-	TypeVatEvent    = "vat-event"
-	TypeMissing     = "slog-missing"
+	TypeWorkerStart  = "worker-start"
+	TypeWorkerAssign = "worker-assign"
+	TypeWorkerExit   = "worker-exit"
+	TypeVatEvent     = "vat-event"
+	TypeMissing      = "slog-missing"
 )
 
 // Event is a line to be. Its fields come out in their order, which is that of
@@ -162,13 +163,12 @@ type HeapLoad struct {
 
 // HeapSave is a snapshot that is taken. The worker is always replaced.
 type HeapSave struct {
-	Type             string   `json:"type"`
-	VatID            string   `json:"vatID"`
-	SnapshotID       string   `json:"snapshotID"`
-	EndPosition      int64    `json:"endPosition"`
-	UncompressedSize int64    `json:"uncompressedSize"`
-	CompressSeconds  *float64 `json:"compressSeconds,omitempty"`
-	RestartWorker    bool     `json:"restartWorker"`
+	Type             string `json:"type"`
+	VatID            string `json:"vatID"`
+	SnapshotID       string `json:"snapshotID"`
+	EndPosition      int64  `json:"endPosition"`
+	UncompressedSize int64  `json:"uncompressedSize"`
+	RestartWorker    bool   `json:"restartWorker"`
 	Stamp
 }
 
@@ -185,19 +185,20 @@ type Console struct {
 	Stamp
 }
 
-// Terminate is the end of a vat. Info is the reason, for people.
+// Terminate is the end of a vat. Info is the reason, for people. Whether its
+// termination rejects or resolves only the kernel host knows.
 type Terminate struct {
-	Type         string `json:"type"`
-	VatID        string `json:"vatID"`
-	ShouldReject bool   `json:"shouldReject"`
-	Info         string `json:"info"`
+	Type  string `json:"type"`
+	VatID string `json:"vatID"`
+	Info  string `json:"info"`
 	Stamp
 }
 
-// Worker is a process that starts, or ends.
+// Worker is a process that starts, becomes a vat's, or ends. One that no vat has
+// yet has no vatID.
 type Worker struct {
 	Type   string   `json:"type"`
-	VatID  string   `json:"vatID"`
+	VatID  string   `json:"vatID,omitempty"`
 	PID    int      `json:"pid"`
 	Argv   []string `json:"argv,omitempty"`
 	Engine string   `json:"engine,omitempty"` // sha256 of its file

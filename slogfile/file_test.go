@@ -109,7 +109,7 @@ func TestShapes(t *testing.T) {
 		&HeapLoad{Type: TypeHeapLoad, VatID: "v1", SnapPos: 4, Hash: "cd"},
 		&HeapSave{Type: TypeHeapSave, VatID: "v1", SnapshotID: "cd", EndPosition: 4, UncompressedSize: 5, RestartWorker: true},
 		&Console{Type: TypeConsole, Source: "vat", State: "delivery", CrankNum: &crank, VatID: "v1", DeliveryNum: 2, Level: "log", Args: []string{"a\x1b", "\u202eb"}},
-		&Terminate{Type: TypeTerminate, VatID: "v1", ShouldReject: true, Info: "done"},
+		&Terminate{Type: TypeTerminate, VatID: "v1", Info: "done"},
 		&Worker{Type: TypeWorkerStart, VatID: "v1", PID: 4, Argv: []string{"xsnap-worker", "v1:bob"}, Engine: "ef"},
 	} {
 		f.Write(e)
@@ -134,7 +134,7 @@ func TestShapes(t *testing.T) {
 {"type":"heap-snapshot-load","vatID":"v1","snapPos":4,"hash":"cd","time":N,"monotime":N}
 {"type":"heap-snapshot-save","vatID":"v1","snapshotID":"cd","endPosition":4,"uncompressedSize":5,"restartWorker":true,"time":N,"monotime":N}
 {"type":"console","source":"vat","state":"delivery","crankNum":7,"vatID":"v1","deliveryNum":2,"level":"log","args":["a\u001b","\u202eb"],"time":N,"monotime":N}
-{"type":"terminate","vatID":"v1","shouldReject":true,"info":"done","time":N,"monotime":N}
+{"type":"terminate","vatID":"v1","info":"done","time":N,"monotime":N}
 {"type":"worker-start","vatID":"v1","pid":4,"argv":["xsnap-worker","v1:bob"],"engine":"ef","time":N,"monotime":N}
 `
 	if text != want {

@@ -81,7 +81,7 @@ func (k *kit) bringIn(a *arrival, cpu int) (*worker, revived, error) {
 // start starts the worker that a plan begins with.
 func (run *rerun) start(p plan) error {
 	if p.snapshot != "" {
-		if err := run.startFrom(p.snapshot); err != nil {
+		if err := run.startFrom(p.span.StartPos-1, p.snapshot); err != nil {
 			return lostUnlessLocal(run.rec.ID, err)
 		}
 		return nil
@@ -96,6 +96,7 @@ func (run *rerun) start(p plan) error {
 
 // span runs the items of one span, and demands that they are that span's.
 func (run *rerun) span(r transcripts.Reader, span transcripts.Span) error {
+	defer run.kit.slog.replays(span.VatID, span.EndPos-span.StartPos)()
 	hash := transcripts.EmptySpanHash()
 	items := func(f func(int64, string) error) error {
 		return transcripts.Each(r, span.VatID, span.StartPos, span.EndPos, func(position int64, item string) error {

@@ -91,6 +91,7 @@ func (s *Supervisor) tryCrank(body func(*crank) error, faults map[fault]bool) er
 	}
 	c := &crank{s: s, tx: tx, started: map[string]*worker{}, faults: faults}
 	crashpoint.Here(crashpoint.SupervisorCrankBegun)
+	s.slog.crankBegins()
 	if err := body(c); err != nil {
 		return errors.Join(err, c.abort())
 	}
@@ -113,11 +114,13 @@ func (c *crank) commit() error {
 	}
 	crashpoint.Here(crashpoint.SupervisorCrankEnding)
 	if _, err := c.tx.Commit(c.digest); err != nil {
+		c.s.slog.crankEnds("")
 		c.discardWorkers()
 		return c.s.spoil(fmt.Errorf("cannot commit a crank: %w", err))
 	}
 	crashpoint.Here(crashpoint.SupervisorCrankKept)
 	c.s.live.kept(c.s.db.ActivityHash(), c.counts)
+	c.s.slog.crankEnds(c.s.db.ActivityHash())
 	for _, effect := range c.onCommit {
 		effect()
 	}
@@ -145,6 +148,7 @@ func (c *crank) closeUnit() error {
 // the store and go.
 func (c *crank) abort() error {
 	c.tx.Abort()
+	c.s.slog.crankEnds("")
 	c.discardWorkers()
 	if !c.unitOpen {
 		return nil

@@ -43,11 +43,13 @@ func (c *crank) deliver(rec *record, delivery json.RawMessage) (ranDelivery, err
 // deliverTo runs a delivery on a given worker. Vatstore syscalls read and
 // write this crank; the others are acknowledged and collected.
 func (c *crank) deliverTo(w *worker, rec *record, delivery json.RawMessage) (ranDelivery, error) {
-	calls := &syscalls{c: c, rec: rec}
-	c.s.speech.begins(rec, c.s.live.positionOf(rec.ID), false)
+	position := c.s.live.positionOf(rec.ID)
+	calls := &syscalls{c: c, rec: rec, slogged: c.s.slog.delivers(rec, position, false, delivery)}
+	c.s.speech.begins(rec, position, false)
 	outer := c.s.live.enter(stepDelivery, rec)
 	result, err := w.process.Deliver(delivery, calls)
 	c.s.live.leave(outer)
+	calls.slogged.ends(result, err)
 	crashpoint.Here(crashpoint.SupervisorDelivered)
 	if calls.failed != nil {
 		return ranDelivery{}, calls.failed

@@ -11,8 +11,13 @@ import (
 
 // BenchmarkDeliver measures a whole crank of a small real vat: the item, the
 // worker, the transcript, the commit into the open block.
-func BenchmarkDeliver(b *testing.B) {
-	r := newBenchRig(b)
+func BenchmarkDeliver(b *testing.B) { benchDeliver(b, nil) }
+
+// BenchmarkDeliverSlog is BenchmarkDeliver with a slog.
+func BenchmarkDeliverSlog(b *testing.B) { benchDeliver(b, withSlogFile) }
+
+func benchDeliver(b *testing.B, adjust func(*Options)) {
+	r := newBenchRig(b, adjust)
 	for i := 0; b.Loop(); i++ {
 		vpid := fmt.Sprintf("p-%d", 1000+i)
 		delivery := fmt.Appendf(nil, `["message","o+0",{"methargs":{"body":"#[\"increment\",[]]","slots":[]},"result":%q}]`, vpid)
@@ -26,9 +31,12 @@ func BenchmarkDeliver(b *testing.B) {
 	}
 }
 
-func newBenchRig(b *testing.B) *Supervisor {
+func newBenchRig(b *testing.B, adjust func(*Options)) *Supervisor {
 	host := &testHost{results: map[string]string{}, parameters: map[string]string{}}
 	opts := Options{Dir: b.TempDir(), Image: benchImage(b), MaxOnline: 10, CPU: -1}
+	if adjust != nil {
+		adjust(&opts)
+	}
 	s, err := Open(opts, host, 0)
 	if err != nil {
 		b.Fatal(err)

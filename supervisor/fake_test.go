@@ -131,6 +131,7 @@ func (p *fakeProcess) gone() bool              { return isGone(p) }
 func (p *fakeProcess) killed() error           { return &xsnap.ExitError{Name: p.name, Signal: syscall.SIGKILL} }
 func (p *fakeProcess) Rename(name string)      { p.name = name }
 func (p *fakeProcess) Exited() <-chan struct{} { return p.exited }
+func (p *fakeProcess) Ending() string          { return "code 0" }
 
 func (p *fakeProcess) SetBundle(_ string, bundle []byte, _ json.RawMessage, _ xsnap.Handler) (xsnap.Meter, error) {
 	p.heap.Bundle = string(bundle)

@@ -39,7 +39,7 @@ type heapBench struct {
 }
 
 func newHeapBench(b *testing.B) *heapBench {
-	m := &heapBench{b: b, s: newBenchRig(b), took: map[string][]time.Duration{}, plain: filepath.Join(b.TempDir(), "heap.xss")}
+	m := &heapBench{b: b, s: newBenchRig(b, nil), took: map[string][]time.Duration{}, plain: filepath.Join(b.TempDir(), "heap.xss")}
 	m.must(m.s.addBundle(pipeproto.AddBundle{ID: "b1-contract", Data: benchBundle(b, "demo-ledger")}))
 	_, err := m.s.createVat(pipeproto.CreateVat{VatID: "v2", Name: "contract", BundleID: "b1-contract"})
 	m.must(err)

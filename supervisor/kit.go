@@ -22,6 +22,7 @@ type kit struct {
 	reaper    *reaper
 	live      *live
 	speech    *speech
+	slog      *slog // nil = none is wanted
 	spares    *spares
 	image     xsnap.Image // for incarnations that start from now on
 	cpu       int         // that deliveries and their workers share; -1 = none

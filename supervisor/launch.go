@@ -67,9 +67,11 @@ func (k *kit) launchWith(rec *record, image xsnap.Image, with setup, at berth) (
 
 // blank gives a worker that has no bundle yet.
 func (k *kit) blank(rec *record, image xsnap.Image, at berth) (*worker, error) {
+	k.slog.introduce(rec)
 	o := k.startOptions(rec, at)
 	if sp := at.spare; sp != nil {
 		sp.assign(o)
+		k.slog.assigned(rec, sp.process.PID())
 		return &worker{vatID: rec.ID, name: rec.Name, process: sp.process, seat: sp.seat}, nil
 	}
 	started, err := k.starter.fresh(image, o)
@@ -114,10 +116,16 @@ type replayHandler struct {
 	replayer *transcripts.Replayer
 	rec      *record
 	speech   *speech
+	slogged  *slogged
 }
 
 func (h replayHandler) Syscall(vso json.RawMessage) (json.RawMessage, error) {
-	return h.replayer.Syscall(vso)
+	answered := h.slogged.syscall(vso)
+	reply, err := h.replayer.Syscall(vso)
+	if err == nil {
+		answered(reply)
+	}
+	return reply, err
 }
 func (h replayHandler) Console(source, level string, args []json.RawMessage) {
 	h.speech.console(h.rec, source, level, args)

@@ -25,6 +25,7 @@ const (
 	alarmBlock  = "block"  // the open block is lost
 	alarmFiles  = "files"  // snapshots that are no longer used cannot be removed
 	alarmLogs   = "logs"   // worker logs cannot be written
+	alarmSlog   = "slog"   // the slog cannot be written
 )
 
 // live is the picture of a supervisor for whoever looks on: noted down as the

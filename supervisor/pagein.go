@@ -82,7 +82,7 @@ func (s *Supervisor) revive(r transcripts.Reader, rec *record, image xsnap.Image
 	var unread []error
 	for _, row := range slices.Backward(kept) {
 		run.files[row.Hash] = true
-		err := run.startFrom(row.Hash)
+		err := run.startFrom(row.SnapPos, row.Hash)
 		if err == nil {
 			crashpoint.Here(crashpoint.SupervisorHeapLoaded)
 			return s.rerunTo(run, r, row.SnapPos+1, span.EndPos, unread)

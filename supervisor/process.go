@@ -25,6 +25,8 @@ type process interface {
 	Rename(name string)
 	// Exited is closed once the process is gone.
 	Exited() <-chan struct{}
+	// Ending says how it ended, once it has.
+	Ending() string
 	Close() error
 	Kill()
 }

@@ -57,7 +57,7 @@ func (s *Supervisor) replayThrowAway(rec *record, full bool, reply *pipeproto.Re
 	if full || !has {
 		reply.From, err = run.startAfresh(s.db)
 	} else {
-		err = run.startFrom(row.Hash)
+		err = run.startFrom(row.SnapPos, row.Hash)
 	}
 	if err != nil {
 		run.at.seat.leave()

@@ -29,13 +29,14 @@ type rerun struct {
 // watch sees each delivery that ran again; nil watches nothing.
 type watch func(position int64, d time.Duration)
 
-// startFrom starts a worker from a heap snapshot.
-func (run *rerun) startFrom(hash string) (err error) {
+// startFrom starts a worker from the heap snapshot that was taken at a position.
+func (run *rerun) startFrom(position int64, hash string) (err error) {
 	heap, err := run.kit.bases.open(run.image, hash)
 	if err != nil {
 		return err
 	}
 	defer heap.Close()
+	run.kit.slog.heapLoads(run.rec, position, hash)
 	run.w, err = run.kit.launchFrom(run.rec, run.image, heap, run.at)
 	run.report.snapshot = hash
 	return err
@@ -85,6 +86,7 @@ func (run *rerun) items(r transcripts.Reader, from, until int64) error {
 	if err != nil {
 		return err
 	}
+	defer run.kit.slog.replays(run.rec.ID, until-from)()
 	return eachEntry(run.rec.ID, func(f func(int64, string) error) error {
 		for i, item := range items {
 			if err := f(from+int64(i), item); err != nil {
@@ -117,7 +119,9 @@ func (run *rerun) one(position int64, entry transcripts.Entry) error {
 func (run *rerun) deliver(position int64, entry transcripts.Entry) error {
 	replayer := transcripts.NewReplayer(run.rec.ID, position, entry)
 	run.kit.speech.begins(run.rec, position, true)
-	result, err := run.w.process.Deliver(entry.Delivery, replayHandler{replayer, run.rec, run.kit.speech})
+	slogged := run.kit.slog.delivers(run.rec, position, true, entry.Delivery)
+	result, err := run.w.process.Deliver(entry.Delivery, replayHandler{replayer, run.rec, run.kit.speech, slogged})
+	slogged.ends(result, err)
 	crashpoint.Here(crashpoint.SupervisorReplayed)
 	if err != nil {
 		return lostUnlessLocal(run.rec.ID, err)

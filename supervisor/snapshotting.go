@@ -101,6 +101,7 @@ func (c *crank) snapshot(rec *record) (pipeproto.SnapshotInfo, error) {
 		return pipeproto.SnapshotInfo{}, err
 	}
 	c.coming = append(c.coming, next)
+	c.s.slog.heapSaved(rec, span.EndPos, info, began)
 	crashpoint.Here(crashpoint.SupervisorHeapStored)
 	if err := c.recordSnapshot(rec, span.EndPos, info); err != nil {
 		return pipeproto.SnapshotInfo{}, err

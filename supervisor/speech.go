@@ -27,6 +27,7 @@ const (
 // own.
 type speech struct {
 	logs     *workerlogs.Dir // nil = none are kept
+	slog     *slog           // nil = none is wanted
 	host     Host
 	replayed bool // also what vats print when they are replayed
 
@@ -93,6 +94,7 @@ func (p *speech) at(vatID string) delivering {
 // console takes a line of a vat's console.
 func (p *speech) console(rec *record, source, level string, args []json.RawMessage) {
 	at := p.at(rec.ID)
+	p.slog.console(rec.ID, at, source, level, args)
 	if at.isReplay && !p.replayed {
 		return // it was printed before
 	}

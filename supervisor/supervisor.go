@@ -59,7 +59,10 @@ type Options struct {
 	// none. ReplayConsole also passes on what vats print when they are replayed.
 	VatLogBytes, LogBytes int64
 	ReplayConsole         bool
-	Logger                hclog.Logger
+	// Slog is the path of the slog, of SlogBytes with the one before it; "" = none.
+	Slog      string
+	SlogBytes int64
+	Logger    hclog.Logger
 	// Control is the path of the control socket. Empty means vats.sock in Dir, and
 	// that nothing but a warning comes of it if it cannot be made; ControlOff
 	// means none.
@@ -165,15 +168,17 @@ func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
 		return err
 	}
 	crashpoint.Here(crashpoint.SupervisorAligned)
-	if err := s.openLogs(opts); err != nil {
+	if err := errors.Join(s.openLogs(opts), s.openSlog(opts)); err != nil {
 		return err
 	}
 	if s.snapshots, err = snapshots.OpenDir(filepath.Join(opts.Dir, SnapshotDir)); err != nil {
 		return err
 	}
-	if s.starter, err = s.newStarter(opts); err != nil {
+	inner, err := s.newStarter(opts)
+	if err != nil {
 		return err
 	}
+	s.starter = withSlog(inner, s.slog)
 	s.bases = newHeapBases(s.snapshots, s.starter)
 	s.others = otherCPUs(s.starter.cpus(), s.cpu)
 	s.spares = newSpares(s.kit, opts.Spares)
@@ -233,6 +238,7 @@ func (s *Supervisor) Close() error {
 		s.starter.close()
 	}
 	s.speech.logs.Close()
+	s.slog.close()
 	if s.db == nil {
 		return nil
 	}
@@ -295,6 +301,7 @@ func (s *Supervisor) call(msgType string, req, reply any) error {
 func (s *Supervisor) emit(ev pipeproto.VatEvent) {
 	s.log.Debug("vat", "what", ev.Kind, "vatID", ev.VatID, "detail", ev.Detail)
 	s.live.happened(ev)
+	s.slog.event(ev)
 	_ = s.host.Event(pipeproto.EventVat, ev)
 }
 

@@ -14,6 +14,7 @@ import (
 type syscalls struct {
 	c       *crank
 	rec     *record
+	slogged *slogged
 	log     []transcripts.Syscall
 	batch   batch
 	testLog []string
@@ -27,10 +28,12 @@ func (h *syscalls) Syscall(vso json.RawMessage) (json.RawMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read a syscall of %s: %w", h.rec.ID, err)
 	}
+	answered := h.slogged.syscall(normal)
 	reply := h.answer(normal)
 	if h.failed != nil {
 		return nil, h.failed
 	}
+	answered(reply)
 	h.log = append(h.log, transcripts.Syscall{Request: normal, Response: reply})
 	return reply, nil
 }

@@ -35,9 +35,9 @@ func (e *ExitError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "worker %s ", e.Name)
 	if e.Signal != 0 {
-		fmt.Fprintf(&b, "was ended by signal %d (%s)", int(e.Signal), e.Signal)
+		b.WriteString("was ended by " + signalText(e.Signal))
 	} else {
-		fmt.Fprintf(&b, "exited with code %d (%s)", e.Code, exitCodeText(e.Code))
+		b.WriteString("exited with " + codeText(e.Code))
 	}
 	if e.Outside != "" {
 		b.WriteString(", which is not the vat's fault: " + e.Outside)
@@ -50,6 +50,10 @@ func (e *ExitError) Error() string {
 	}
 	return b.String()
 }
+
+func signalText(s syscall.Signal) string { return fmt.Sprintf("signal %d (%s)", int(s), s) }
+
+func codeText(code int) string { return fmt.Sprintf("code %d (%s)", code, exitCodeText(code)) }
 
 // VatFault reports whether the vat itself caused the exit. Only three codes
 // are the same on every node, and only where the host had no part in them (see

@@ -57,6 +57,14 @@ func (w *Worker) PID() int { return w.proc.pid }
 // has reached the sink.
 func (w *Worker) Exited() <-chan struct{} { return w.proc.exited }
 
+// Ending says how the process ended, for people, once Exited is closed.
+func (w *Worker) Ending() string {
+	if status := w.proc.status; status.Signaled() {
+		return signalText(status.Signal())
+	}
+	return codeText(w.proc.status.ExitStatus())
+}
+
 // Kill ends the process at once, whatever it does. A command in progress
 // returns an *ExitError. The owner must still Close the Worker.
 func (w *Worker) Kill() { w.proc.kill() }

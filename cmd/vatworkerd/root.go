@@ -102,6 +102,9 @@ func (a *app) fromEnvironment() {
 	if a.cache == "" {
 		a.cache = os.Getenv("VATWORKERD_CACHE")
 	}
+	if a.workerLog.slog == "" {
+		a.workerLog.slog = os.Getenv("VATWORKERD_SLOG")
+	}
 }
 
 // path is where a file is that the command line names.

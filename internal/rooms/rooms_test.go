@@ -16,7 +16,7 @@ import (
 func allowed() map[string][]string {
 	return map[string][]string{
 		"bench":          {"kernelhost", "kernelhost/config", "kernelhost/capdata", "pipeproto", "xsnap"},
-		"cmd/vatworkerd": {"kernelhost", "kernelhost/config", "kernelhost/capdata", "supervisor", "dbdir", "swingstore", "control", "workerlogs", "xsnap", "pipeproto", "store"},
+		"cmd/vatworkerd": {"kernelhost", "kernelhost/config", "kernelhost/capdata", "supervisor", "dbdir", "swingstore", "control", "workerlogs", "slogfile", "xsnap", "pipeproto", "store"},
 		"dbdir":          {"kernelhost", "kernelhost/config", "supervisor", "snapshots", "transcripts", "pipeproto", "store"},
 		"kernelhost":     {"kernelhost/config", "kernelhost/capdata", "pipeproto", "store"},
 		"supervisor":     {"xsnap", "snapshots", "transcripts", "control", "workerlogs", "slogfile", "pipeproto", "store"},
