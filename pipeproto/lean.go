@@ -48,6 +48,9 @@ func FrameLength(b []byte, limit int) (size, head int, err error) {
 // ParseMessage takes a frame's body apart and checks all of it. Errors are
 // *FrameError.
 func ParseMessage(frame []byte) (Message, error) {
+	if m, ok := parseFlat(frame); ok {
+		return m, m.check()
+	}
 	if err := checkMsgpack(frame); err != nil {
 		return Message{}, err
 	}
@@ -57,6 +60,9 @@ func ParseMessage(frame []byte) (Message, error) {
 // Binary is the field of that name in the body; missing or nil reads as empty.
 // Errors are *FrameError, for another type of value.
 func (m Message) Binary(name string) ([]byte, error) {
+	if value, ok := m.onlyBinary(name); ok {
+		return value, nil
+	}
 	s, found, err := m.field(name)
 	if err != nil || !found {
 		return nil, err
