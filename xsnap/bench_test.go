@@ -12,8 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BenchmarkRoundTrip measures one syscall of a real vat, and beside it the
-// least any pipe can do: one byte to another process and back.
+// BenchmarkRoundTrip measures one syscall of a real vat, on the stock engine and
+// on the native one, and beside it the least any pipe can do: one byte to
+// another process and back.
 func BenchmarkRoundTrip(b *testing.B) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -22,13 +23,14 @@ func BenchmarkRoundTrip(b *testing.B) {
 		if pinned {
 			name = "pinned"
 		}
-		b.Run("syscall/"+name, func(b *testing.B) { benchSyscalls(b, pinned) })
+		b.Run("syscall/"+name, func(b *testing.B) { benchSyscalls(b, newRig(b), pinned) })
+		b.Run("native/"+name, func(b *testing.B) { benchSyscalls(b, nativeRig(b), pinned) })
 		b.Run("pipe/"+name, func(b *testing.B) { benchPipe(b, pinned) })
 	}
 }
 
-func benchSyscalls(b *testing.B, pinned bool) {
-	w := newRig(b).start(StartOptions{})
+func benchSyscalls(b *testing.B, r *rig, pinned bool) {
+	w := r.start(StartOptions{})
 	// The engine alone calls back n times, as a vat's syscalls do.
 	const code = `globalThis.handleCommand = msg => {
   const [, n] = JSON.parse(new TextDecoder().decode(msg));

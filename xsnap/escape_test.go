@@ -280,13 +280,19 @@ func TestContainedStatus(t *testing.T) {
 	if fds := descriptors(t, w); len(fds) != fdCount || !strings.Contains(fds[fdSnapshotLoad], "base-") {
 		t.Errorf("descriptors are %v, want 0 to 8", fds)
 	}
+	wantLimits(t, w.PID())
+}
+
+// wantLimits checks all limits of a contained worker.
+func wantLimits(t *testing.T, pid int) {
+	t.Helper()
 	for _, limit := range workerLimits(DefaultAddressSpaceBytes) {
 		var got unix.Rlimit
-		if err := unix.Prlimit(w.PID(), limit.resource, nil, &got); err != nil || got.Max > limit.value || got.Cur > limit.value {
+		if err := unix.Prlimit(pid, limit.resource, nil, &got); err != nil || got.Max > limit.value || got.Cur > limit.value {
 			t.Errorf("limit of %s is %+v, %v, want %d", limit.name, got, err, limit.value)
 		}
 	}
-	if got := stackLimit(t, w.PID()); got.Cur != WorkerStackBytes || got.Max != WorkerStackBytes {
+	if got := stackLimit(t, pid); got.Cur != WorkerStackBytes || got.Max != WorkerStackBytes {
 		t.Errorf("the stack's limit is %+v, want %d: it decides when the stack overflows", got, WorkerStackBytes)
 	}
 }

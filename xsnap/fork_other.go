@@ -13,4 +13,8 @@ const (
 
 func engineSyscalls(uintptr) []syscallRule { return nil }
 
+func zygoteSyscalls(uintptr) []syscallRule { return nil }
+
+func forkedSyscalls() []syscallRule { return nil }
+
 func forkTable(uintptr, *callRow, uintptr, *callReport) uintptr { return ^uintptr(37) } // ENOSYS

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"unsafe"
@@ -15,7 +16,7 @@ import (
 // Spawner's thread only.
 type launcher struct {
 	support SandboxSupport
-	filter  []unix.SockFilter
+	filters launchFilters
 	gate    *gate
 	table   *callTable
 
@@ -36,6 +37,7 @@ type launch struct {
 	around     surroundings
 	files      engineFiles
 	addressMax uint64
+	zygote     bool // it may fork, and contain what it forks
 }
 
 // launched is a contained worker that runs.
@@ -53,7 +55,7 @@ func newLauncher(support SandboxSupport) (*launcher, error) {
 	if l.gate, err = openGate(); err != nil {
 		return nil, err
 	}
-	if l.filter, err = compileFilter(engineSyscalls(l.gate.address())); err == nil {
+	if l.filters, err = compileFilters(l.gate.address()); err == nil {
 		l.table, err = newCallTable()
 	}
 	if err != nil {
@@ -248,7 +250,7 @@ func (l *launcher) fill(o launch, ruleset int) (maps *unix.Statx_t) {
 	}
 	// All others close by themselves at the execve; an older kernel has no such call.
 	t.call("close descriptors", unix.SYS_CLOSE_RANGE, fdCount, uintptr(^uint32(0)), 0).mode = modeMay
-	for _, limit := range workerLimits(o.addressMax) {
+	for _, limit := range launchLimits(o) {
 		t.call("limit "+limit.name, unix.SYS_PRLIMIT64, 0, uintptr(limit.resource), putIn(t, limit.lowered()), 0)
 	}
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
@@ -256,10 +258,20 @@ func (l *launcher) fill(o launch, ruleset int) (maps *unix.Statx_t) {
 	t.call("unblock signals", unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, putIn(t, unix.Sigset_t{}), 0, unsafe.Sizeof(uint64(0)))
 	argv, envp := t.texts(o.argv), t.texts(o.around.env)
 	if l.support.Seccomp {
-		l.fillSeccomp()
+		l.fillSeccomp(l.filters.of(o))
 	}
 	t.call("execute "+o.argv[0], unix.SYS_EXECVE, l.gate.address(), argv, envp)
 	return maps
+}
+
+// launchLimits are all limits of a worker. A zygote may have more processes:
+// those it forks get the rest of their limits when they are there.
+func launchLimits(o launch) []workerLimit {
+	limits := workerLimits(o.addressMax)
+	if o.zygote {
+		limits = slices.DeleteFunc(limits, func(l workerLimit) bool { return l.resource == unix.RLIMIT_NPROC })
+	}
+	return limits
 }
 
 // fillProcess is what syscall.StartProcess does too.
@@ -299,11 +311,11 @@ func (l *launcher) fillLandlock(ruleset int) (maps *unix.Statx_t) {
 // fillSeccomp enters the filter. SPEC_ALLOW keeps older kernels from turning
 // off speculation of loads for the engine, which would slow it down; the filter
 // guards the kernel, not secrets in the engine's own memory.
-func (l *launcher) fillSeccomp() {
+func (l *launcher) fillSeccomp(filter []unix.SockFilter) {
 	t := l.table
-	size := uintptr(len(l.filter)) * unsafe.Sizeof(unix.SockFilter{})
-	program := unsafe.Slice((*unix.SockFilter)(t.take(size)), len(l.filter))
-	copy(program, l.filter)
+	size := uintptr(len(filter)) * unsafe.Sizeof(unix.SockFilter{})
+	program := unsafe.Slice((*unix.SockFilter)(t.take(size)), len(filter))
+	copy(program, filter)
 	head := putIn(t, unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
 	t.call("enter its system call filter", unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW, head)
 }

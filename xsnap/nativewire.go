@@ -22,6 +22,7 @@ type nativeWire struct {
 	reason   string // of its end, from its last frame
 
 	announced, heap int64 // bytes of its snapshot, said before and after
+	forked          int64 // process ID of a zygote's last worker
 }
 
 // envelopeBytes is more than a frame from a worker has around its content.
@@ -33,17 +34,26 @@ func pipeFrames() framing { return framing{cut: pipeproto.FrameLength} }
 // answers when its machine is there. A worker that is gone already is found when
 // that answer is wanted.
 func newNativeWire(p *plumbing, o StartOptions) *nativeWire {
-	w := &nativeWire{
+	w := openNativeWire(p)
+	frame := w.hello(3, o)
+	_ = w.finish(frame)
+	return w
+}
+
+func openNativeWire(p *plumbing) *nativeWire {
+	return &nativeWire{
 		commands:  frameWriter{fd: p.commands},
 		replies:   newFrameReader(p.replies, pipeFrames(), MaxFromWorker+envelopeBytes),
 		repliesFD: p.replies,
 	}
-	frame := w.begin(pipeproto.ReqWorkerHello, 3)
+}
+
+// hello begins the first request.
+func (w *nativeWire) hello(fields int, o StartOptions) []byte {
+	frame := w.begin(pipeproto.ReqWorkerHello, fields)
 	frame = pipeproto.AppendInt(frame, "version", pipeproto.WorkerVersion)
 	frame = pipeproto.AppendInt(frame, "meterLimit", o.MeterLimit)
-	frame = pipeproto.AppendBool(frame, "heap", o.From != nil)
-	_ = w.finish(frame)
-	return w
+	return pipeproto.AppendBool(frame, "heap", o.From != nil)
 }
 
 func (w *nativeWire) begin(msgType string, fields int) []byte {
@@ -169,6 +179,9 @@ func (w *nativeWire) reply(m pipeproto.Message) (_ wireMessage, err error) {
 	case pipeproto.ReqWorkerSnapshot:
 		w.heap, err = m.Int("bytes")
 		return wireMessage{kind: msgReply}, err
+	case pipeproto.ReqWorkerFork:
+		w.forked, err = m.Int("pid")
+		return wireMessage{kind: msgReply}, err
 	}
 	return wireMessage{kind: msgReply}, nil
 }
@@ -202,10 +215,13 @@ func (w *nativeWire) failure(m pipeproto.Message) (wireMessage, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return wireMessage{}, err
 	}
-	if code == pipeproto.CodeUncaught && w.isOpen(m) {
+	switch {
+	case !w.isOpen(m):
+		return wireMessage{}, &wireError{"it refused what it was sent", []byte(code + ": " + text)}
+	case code == pipeproto.CodeUncaught:
 		return wireMessage{kind: msgUncaught, body: []byte(text)}, nil
 	}
-	return wireMessage{}, &wireError{"it refused what it was sent", []byte(code + ": " + text)}
+	return wireMessage{}, pipeproto.Errorf(code, "%s", text)
 }
 
 func (w *nativeWire) event(m pipeproto.Message) (err error) {

@@ -48,14 +48,56 @@ func openPlumbing(from io.Reader, terminal bool) (*plumbing, error) {
 	return p, nil
 }
 
-func (p *plumbing) open(from io.Reader, terminal bool) error {
+// openZygotePlumbing has a socket in place of commands and replies: it can carry
+// descriptors. A packet is a frame.
+func openZygotePlumbing(base *os.File) (*plumbing, error) {
+	p := &plumbing{commands: -1, replies: -1}
+	if err := p.openZygote(base); err != nil {
+		p.closeChildEnds()
+		p.closeParentEnds()
+		return nil, fmt.Errorf("cannot open its socket: %w", err)
+	}
+	return p, nil
+}
+
+func (p *plumbing) openZygote(base *os.File) error {
+	if err := p.openNull(); err != nil {
+		return err
+	}
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	p.commands = rawFD(ends[0])
+	p.ownChild = append(p.ownChild, ends[1])
+	p.child[fdCommands], p.child[fdReplies] = uintptr(ends[1]), uintptr(ends[1])
+	replies, err := unix.FcntlInt(uintptr(ends[0]), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	p.replies = rawFD(replies)
+	if err := p.openOutput(false); err != nil {
+		return err
+	}
+	return p.passFile(base)
+}
+
+// openNull gives the worker nothing on all descriptors; those it needs replace it.
+func (p *plumbing) openNull() error {
 	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	p.ownChild = append(p.ownChild, null)
-	for _, fd := range []int{fdStdin, fdDebugger, fdProfiler, fdSnapshotLoad} {
+	for fd := range p.child {
 		p.child[fd] = uintptr(null)
+	}
+	return nil
+}
+
+func (p *plumbing) open(from io.Reader, terminal bool) error {
+	if err := p.openNull(); err != nil {
+		return err
 	}
 	commands, err := p.pipe(fdCommands, true)
 	if err != nil {
@@ -67,6 +109,13 @@ func (p *plumbing) open(from io.Reader, terminal bool) error {
 		return err
 	}
 	p.replies = rawFD(replies)
+	if err := p.openOutput(terminal); err != nil {
+		return err
+	}
+	return p.openLoad(from)
+}
+
+func (p *plumbing) openOutput(terminal bool) error {
 	if err := p.openStdout(terminal); err != nil {
 		return err
 	}
@@ -77,7 +126,7 @@ func (p *plumbing) open(from io.Reader, terminal bool) error {
 		}
 		*file = pollable(end, "worker output")
 	}
-	return p.openLoad(from)
+	return nil
 }
 
 func (p *plumbing) openLoad(from io.Reader) error {

@@ -13,14 +13,15 @@ const (
 	opSetBundle
 	opDeliver
 	opSnapshot
+	opFork // of a zygote
 )
 
 // opNames are for errors, opTexts say what the worker does.
 var (
-	opNames = [...]string{opNone: "nothing", opReady: "ready", opLoad: "ready", opEvaluate: "evaluate", opSetBundle: "setBundle", opDeliver: "deliver", opSnapshot: "snapshot"}
+	opNames = [...]string{opNone: "nothing", opReady: "ready", opLoad: "ready", opEvaluate: "evaluate", opSetBundle: "setBundle", opDeliver: "deliver", opSnapshot: "snapshot", opFork: "fork"}
 	opTexts = [...]string{
 		opNone: "does nothing", opReady: "starts", opLoad: "loads its heap snapshot", opEvaluate: "evaluates a bundle of its image",
-		opSetBundle: "takes its vat's bundle", opDeliver: "runs a delivery", opSnapshot: "writes its heap snapshot",
+		opSetBundle: "takes its vat's bundle", opDeliver: "runs a delivery", opSnapshot: "writes its heap snapshot", opFork: "forks a worker",
 	}
 )
 

@@ -70,20 +70,24 @@ type rig struct {
 	base    *BaseCache
 	sandbox Sandbox
 	limits  Limits
-	huge    bool // workers ask for huge pages
+	huge    bool    // workers ask for huge pages
+	forks   bool    // workers with the base snapshot
+	zygote  *Zygote // nil until one is forked
 }
 
 // contained makes the rig start its workers under policy.
 func (r *rig) contained(policy Sandbox) *rig {
-	r.sandbox, r.base.Sandbox = policy, policy
+	r.sandbox, r.base.Sandbox, r.zygote = policy, policy, nil
 	return r
 }
 
-// newRig is on the stock engine, or within TestNative on the native worker.
+// newRig is on the stock engine, or within TestNative and TestForked on the
+// native worker; in TestForked workers with the base snapshot are forked.
 func newRig(t testing.TB) *rig {
 	t.Helper()
 	paths := testrig.Engine(t)
-	if strings.HasPrefix(t.Name(), "TestNative/") {
+	forks := strings.HasPrefix(t.Name(), "TestForked/")
+	if forks || strings.HasPrefix(t.Name(), "TestNative/") {
 		paths = testrig.NativeEngine(t)
 	}
 	image, err := LoadImage(paths.Engine, paths.Lockdown, paths.Supervisor)
@@ -95,7 +99,7 @@ func newRig(t testing.TB) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &rig{t: t, spawner: spawner, image: image, base: base}
+	return &rig{t: t, spawner: spawner, image: image, base: base, forks: forks}
 }
 
 // withEmptyCache gives the rig a base snapshot cache of its own.
@@ -131,6 +135,12 @@ func (r *rig) start(o StartOptions) *Worker {
 
 func startWorker(t testing.TB, s *Spawner, eng Engine, o StartOptions) *Worker {
 	t.Helper()
+	return toBeClosed(t, o, func(o StartOptions) (*Worker, error) { return s.Start(eng, o) })
+}
+
+// toBeClosed starts a worker with o completed, to be closed when the test ends.
+func toBeClosed(t testing.TB, o StartOptions, start func(StartOptions) (*Worker, error)) *Worker {
+	t.Helper()
 	if o.Name == "" {
 		o.Name = "v1:trial"
 	}
@@ -138,7 +148,7 @@ func startWorker(t testing.TB, s *Spawner, eng Engine, o StartOptions) *Worker {
 		o.Sink = func(stream, line string) { t.Logf("%s: %s", stream, line) }
 	}
 	o.CPU = -1
-	w, err := s.Start(eng, o)
+	w, err := start(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,16 +159,52 @@ func startWorker(t testing.TB, s *Spawner, eng Engine, o StartOptions) *Worker {
 // fromBase starts a worker on the base snapshot.
 func (r *rig) fromBase() *Worker {
 	r.t.Helper()
+	return r.readyFromBase(StartOptions{MeterLimit: DefaultMeterLimit})
+}
+
+func (r *rig) readyFromBase(o StartOptions) *Worker {
+	r.t.Helper()
 	f, err := r.base.Open(r.image)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	defer f.Close()
-	w := r.start(StartOptions{From: f, MeterLimit: DefaultMeterLimit})
+	var w *Worker
+	if r.forks {
+		w = r.fork(f, o)
+	} else {
+		o.From = f
+		w = r.start(o)
+	}
 	if err := w.Ready(); err != nil {
 		r.t.Fatal(err)
 	}
 	return w
+}
+
+// fork has the rig's zygote, which is started if need be, fork a worker.
+func (r *rig) fork(base *os.File, o StartOptions) *Worker {
+	r.t.Helper()
+	if r.zygote == nil {
+		r.zygote = r.startZygote(base)
+	}
+	return toBeClosed(r.t, o, r.zygote.Start)
+}
+
+func (r *rig) startZygote(base *os.File) *Zygote {
+	r.t.Helper()
+	z, err := r.spawner.StartZygote(r.image.Engine, base, ZygoteOptions{
+		Sandbox: r.sandbox, Limits: r.limits, Sink: func(stream, line string) { r.t.Logf("zygote %s: %s", stream, line) },
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() {
+		if err := z.Close(); err != nil {
+			r.t.Error(err)
+		}
+	})
+	return z
 }
 
 // vat starts the trial vat on the base snapshot.

@@ -92,6 +92,26 @@ func compileFilter(rules []syscallRule) ([]unix.SockFilter, error) {
 	), nil
 }
 
+// launchFilters are the filters that launched engines enter.
+type launchFilters struct {
+	worker, zygote []unix.SockFilter
+}
+
+func compileFilters(gate uintptr) (f launchFilters, err error) {
+	if f.worker, err = compileFilter(engineSyscalls(gate)); err != nil {
+		return f, err
+	}
+	f.zygote, err = compileFilter(zygoteSyscalls(gate))
+	return f, err
+}
+
+func (f launchFilters) of(o launch) []unix.SockFilter {
+	if o.zygote {
+		return f.zygote
+	}
+	return f.worker
+}
+
 // compileAlternatives always returns from the filter.
 func compileAlternatives(rules []syscallRule) (body []unix.SockFilter) {
 	for _, rule := range rules {

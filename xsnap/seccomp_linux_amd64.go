@@ -19,6 +19,7 @@ const (
 	openPlain     = unix.O_CLOEXEC | unix.O_LARGEFILE | unix.O_NOCTTY
 	mremapPlain   = unix.MREMAP_MAYMOVE
 	archSetFS     = 0x1002 // ARCH_SET_FS of asm/prctl.h
+	forkSibling   = unix.CLONE_PARENT | uint64(unix.SIGCHLD)
 	fcntlGetFlags = unix.F_GETFL
 )
 
@@ -78,5 +79,46 @@ func engineSyscalls(gate uintptr) []syscallRule {
 		{unix.SYS_EXIT, "exit", "fallback: as exit_group", nil},
 		{unix.SYS_EXIT_GROUP, "exit_group", "observed", nil},
 		{unix.SYS_EXECVE, "execve", "starts the engine; works only with the path at the gate, where the engine can never have memory", []argTest{equals(0, uint64(gate))}},
+	}
+}
+
+// zygoteSyscalls is what a contained zygote may ask besides. It runs no code of
+// any vat; each worker it forks enters the filter of forkedSyscalls, on top of
+// this one, before it reads its first message.
+func zygoteSyscalls(gate uintptr) []syscallRule {
+	return append(engineSyscalls(gate), []syscallRule{
+		{unix.SYS_RECVMSG, "recvmsg", "requests, with a new worker's descriptors", nil},
+		{unix.SYS_CLONE, "clone", "a new worker, as vatworkerd's child; no thread, nothing shared", []argTest{equals(0, forkSibling)}},
+		{unix.SYS_DUP3, "dup3", "connects its descriptors", nil},
+		{unix.SYS_GETPPID, "getppid", "finds vatworkerd alive", nil},
+		{unix.SYS_SETPGID, "setpgid", "a process group of its own", []argTest{intEquals(0, 0), intEquals(1, 0)}},
+		{unix.SYS_PRCTL, "prctl", "dies with vatworkerd", []argTest{intEquals(0, unix.PR_SET_PDEATHSIG)}},
+		{unix.SYS_SECCOMP, "seccomp", "enters the filter below", []argTest{intEquals(0, unix.SECCOMP_SET_MODE_FILTER)}},
+	}...)
+}
+
+// forkedSyscalls is what a worker forked by a zygote may ask: it has its
+// program, its libraries, its heap and its stack's limit already.
+func forkedSyscalls() []syscallRule {
+	plain, anonymous := onlyBits(2, protPlain), onlyBits(3, mapPlain|unix.MAP_ANONYMOUS)
+	return []syscallRule{
+		{unix.SYS_READ, "read", "requests", nil},
+		{unix.SYS_WRITE, "write", "snapshots, what the vat prints", nil},
+		{unix.SYS_WRITEV, "writev", "replies", nil},
+		{unix.SYS_MMAP, "mmap", "memory", []argTest{equals(0, 0), plain, anonymous}},
+		{unix.SYS_MPROTECT, "mprotect", "memory", []argTest{plain}},
+		{unix.SYS_MUNMAP, "munmap", "memory", nil},
+		{unix.SYS_MREMAP, "mremap", "memory", []argTest{onlyBits(3, mremapPlain)}},
+		{unix.SYS_MADVISE, "madvise", "huge pages, memory given back", nil},
+		{unix.SYS_BRK, "brk", "memory", nil},
+		{unix.SYS_FUTEX, "futex", "fallback: a mutex of the C library", nil},
+		{unix.SYS_CLOCK_GETTIME, "clock_gettime", "fallback: where the time cannot be read without the kernel", nil},
+		{unix.SYS_GETTIMEOFDAY, "gettimeofday", "fallback: as clock_gettime", nil},
+		{unix.SYS_TIME, "time", "fallback: as clock_gettime", nil},
+		{unix.SYS_SYSINFO, "sysinfo", "fallback: qsort asks for the size of memory and sorts otherwise without", nil},
+		{unix.SYS_RT_SIGPROCMASK, "rt_sigprocmask", "fallback: longjmp and abort of the C library", nil},
+		{unix.SYS_RT_SIGRETURN, "rt_sigreturn", "the end of a signal handler", nil},
+		{unix.SYS_EXIT, "exit", "fallback: as exit_group", nil},
+		{unix.SYS_EXIT_GROUP, "exit_group", "the end", nil},
 	}
 }

@@ -76,14 +76,21 @@ func judge(rules []syscallRule, c sysCall) uint32 {
 	return verdictRefuse
 }
 
-// TestFilterIsTheTable compares the program with the table on random calls.
+// TestFilterIsTheTable compares the programs with the tables on random calls.
 func TestFilterIsTheTable(t *testing.T) {
-	rules := engineSyscalls(gateLow)
+	for name, rules := range map[string][]syscallRule{
+		"engine": engineSyscalls(gateLow), "zygote": zygoteSyscalls(gateLow), "forked": forkedSyscalls(),
+	} {
+		t.Run(name, func(t *testing.T) { compareFilter(t, rules) })
+	}
+}
+
+func compareFilter(t *testing.T, rules []syscallRule) {
 	prog, err := compileFilter(rules)
 	if err != nil {
 		t.Fatal(err)
 	}
-	words := []uint64{0, 1, 2, 3, 4, 5, 7, 0x22, 0x802, 0x812, gateLow, gateLow - 4096, 1 << 32, 1<<32 | gateLow, 1<<47 - 4096, allBits, archSetFS, unix.TCGETS, unix.O_CLOEXEC, unix.O_CREAT}
+	words := []uint64{0, 1, 2, 3, 4, 5, 7, 0x22, 0x802, 0x812, gateLow, gateLow - 4096, 1 << 32, 1<<32 | gateLow, 1<<47 - 4096, allBits, archSetFS, forkSibling, unix.PR_SET_PDEATHSIG, unix.TCGETS, unix.O_CLOEXEC, unix.O_CREAT}
 	rapid.Check(t, func(t *rapid.T) {
 		c := sysCall{nr: uint32(rapid.IntRange(0, 600).Draw(t, "nr")), arch: auditArch}
 		if rapid.IntRange(0, 20).Draw(t, "odd") == 0 {
@@ -120,21 +127,23 @@ func TestFilterRefusesTheRest(t *testing.T) {
 	}
 }
 
-// TestTableIsDocumented keeps docs/containment.md in step with the table.
+// TestTableIsDocumented keeps docs/containment.md in step with the tables.
 func TestTableIsDocumented(t *testing.T) {
 	doc, err := os.ReadFile("../docs/containment.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, r := range engineSyscalls(gateLow) {
-		if r.why == "" { // an alternative of the rule before
-			if prior := engineSyscalls(gateLow)[i-1]; prior.nr != r.nr {
-				t.Errorf("%s has no reason", r.name)
+	for _, rules := range [][]syscallRule{zygoteSyscalls(gateLow), forkedSyscalls()} {
+		for i, r := range rules {
+			if r.why == "" { // an alternative of the rule before
+				if prior := rules[i-1]; prior.nr != r.nr {
+					t.Errorf("%s has no reason", r.name)
+				}
+				continue
 			}
-			continue
-		}
-		if row := "| `" + r.name + "` | " + r.why + " |"; !strings.Contains(string(doc), row) {
-			t.Errorf("docs/containment.md lacks the row:\n%s", row)
+			if row := "| `" + r.name + "` | " + r.why + " |"; !strings.Contains(string(doc), row) {
+				t.Errorf("docs/containment.md lacks the row:\n%s", row)
+			}
 		}
 	}
 }

@@ -111,7 +111,7 @@ func (s *Spawner) onThread(job func()) error {
 }
 
 // spawn starts a process as policy and support say.
-func (s *Spawner) spawn(argv []string, p *plumbing, o StartOptions) (launched, error) {
+func (s *Spawner) spawn(argv []string, p *plumbing, o StartOptions, zygote bool) (launched, error) {
 	if o.Sandbox == SandboxRequire {
 		if err := s.support.Require(); err != nil {
 			return launched{}, err
@@ -129,7 +129,7 @@ func (s *Spawner) spawn(argv []string, p *plumbing, o StartOptions) (launched, e
 	if plain {
 		return s.spawnPlain(argv, around.env, p)
 	}
-	return s.spawnContained(launch{argv: argv, around: around, addressMax: addressSpace}, p)
+	return s.spawnContained(launch{argv: argv, around: around, addressMax: addressSpace, zygote: zygote}, p)
 }
 
 // spawnPlain leaves limits to be set from outside.

@@ -101,14 +101,19 @@ func (s *Spawner) start(eng Engine, o StartOptions) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	started, err := s.spawn(argv, p, o)
+	started, err := s.spawn(argv, p, o, false)
 	// At once: while this process holds them too, no pipe of a dead worker ends.
 	p.closeChildEnds()
 	if err != nil {
 		p.closeParentEnds()
 		return nil, err
 	}
-	w := newWorker(s, eng.Kind, started, p, o)
+	return s.adopt(started, newWire(eng.Kind, p, o), p, o)
+}
+
+// adopt makes a Worker of a process that runs.
+func (s *Spawner) adopt(started launched, wire wire, p *plumbing, o StartOptions) (*Worker, error) {
+	w := newWorker(s, started, wire, p, o)
 	crashpoint.Here(crashpoint.WorkerForked)
 	if err := w.applyLimits(o, started.limited); err != nil {
 		w.Kill()
@@ -121,13 +126,21 @@ func (s *Spawner) start(eng Engine, o StartOptions) (*Worker, error) {
 	return w, nil
 }
 
-func arguments(eng Engine, o StartOptions) ([]string, error) {
+// check refuses what no engine can be told.
+func (o StartOptions) check() error {
 	if o.Name == "" || strings.HasPrefix(o.Name, "-") || strings.ContainsRune(o.Name, 0) {
-		return nil, fmt.Errorf("worker name %q must not be empty, begin with a hyphen or hold a NUL", o.Name)
+		return fmt.Errorf("worker name %q must not be empty, begin with a hyphen or hold a NUL", o.Name)
 	}
 	// xsnap-worker keeps the limit in an unsigned 32-bit number it reads with atoi.
 	if o.MeterLimit < 0 || o.MeterLimit > 1<<31-1 {
-		return nil, fmt.Errorf("meter limit %d is not between 0 and %d", o.MeterLimit, 1<<31-1)
+		return fmt.Errorf("meter limit %d is not between 0 and %d", o.MeterLimit, 1<<31-1)
+	}
+	return nil
+}
+
+func arguments(eng Engine, o StartOptions) ([]string, error) {
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	argv := []string{eng.Path, o.Name}
 	if eng.Kind == EngineNative {
@@ -142,10 +155,10 @@ func arguments(eng Engine, o StartOptions) ([]string, error) {
 	return argv, nil
 }
 
-func newWorker(s *Spawner, kind EngineKind, started launched, p *plumbing, o StartOptions) *Worker {
+func newWorker(s *Spawner, started launched, wire wire, p *plumbing, o StartOptions) *Worker {
 	w := &Worker{
 		proc:       &process{pid: started.pid, pidfd: pollable(started.pidfd, "pidfd"), maps: started.maps, exited: make(chan struct{})},
-		wire:       newWire(kind, p, o),
+		wire:       wire,
 		save:       p.save,
 		closeGrace: o.Limits.CloseGrace,
 		loading:    o.From != nil,

@@ -85,16 +85,7 @@ func TestBaseSnapshotChangesNothing(t *testing.T) {
 
 func (r *rig) unmetered(t *testing.T) *Worker {
 	t.Helper()
-	f, err := r.base.Open(r.image)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	w := r.start(StartOptions{From: f})
-	if err := w.Ready(); err != nil {
-		t.Fatal(err)
-	}
-	return w
+	return r.readyFromBase(StartOptions{})
 }
 
 func TestSnapshotAndGoOn(t *testing.T) {

@@ -165,8 +165,9 @@ func (w *Worker) ioFailed(op op, err error) error {
 	var frame *FrameError
 	var piped *pipeproto.FrameError
 	var wrong *wireError
+	var refused *pipeproto.Error
 	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, unix.EPIPE):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET):
 		if !w.waitExit() {
 			return w.protocolBroken(op, "it closed its pipe but goes on running", nil, nil)
 		}
@@ -183,6 +184,8 @@ func (w *Worker) ioFailed(op op, err error) error {
 		return w.protocolBroken(op, "malformed message", nil, err)
 	case errors.As(err, &wrong):
 		return w.protocolBroken(op, wrong.reason, wrong.frame, nil)
+	case errors.As(err, &refused):
+		return w.protocolBroken(op, "it refused what it was asked", []byte(refused.Code), refused)
 	}
 	return w.fail(fmt.Errorf("cannot talk to worker %s: %w", w.Name(), err))
 }

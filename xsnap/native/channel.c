@@ -86,26 +86,45 @@ Received channelReceive(Channel *c, Envelope *env, const char **wrong) {
   }
   if ((got = fill(c, FRAME_HEADER_BYTES + size, wrong)) != RECEIVED)
     return got;
-  *wrong = frameDecode((Bytes){c->buffer + c->start + FRAME_HEADER_BYTES, size}, env);
+  *wrong = channelPacket(c, (Bytes){c->buffer + c->start, FRAME_HEADER_BYTES + size}, env);
   if (*wrong)
     return RECEIVED_WRONG;
   c->start += FRAME_HEADER_BYTES + size;
-  if (env->kind != KIND_REQUEST)
-    return RECEIVED;
-  if (env->id <= c->lastSeen) {
-    *wrong = "the ids of requests must rise";
-    return RECEIVED_WRONG;
-  }
-  c->lastSeen = env->id;
   return RECEIVED;
 }
 
-bool channelSend(Channel *c, const FrameHead *head, Bytes payload) {
+const char *channelPacket(Channel *c, Bytes packet, Envelope *env) {
+  if (packet.size <= FRAME_HEADER_BYTES || lengthAt(packet.at) != packet.size - FRAME_HEADER_BYTES)
+    return "a packet is not exactly one frame";
+  const char *wrong = frameDecode((Bytes){packet.at + FRAME_HEADER_BYTES, packet.size - FRAME_HEADER_BYTES}, env);
+  if (wrong || env->kind != KIND_REQUEST)
+    return wrong;
+  if (env->id <= c->lastSeen)
+    return "the ids of requests must rise";
+  c->lastSeen = env->id;
+  return NULL;
+}
+
+static bool writeAll(int out, const uint8_t *at, size_t size) {
+  while (size > 0) {
+    ssize_t n = write(out, at, size);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return false;
+    at += n;
+    size -= (size_t)n;
+  }
+  return true;
+}
+
+// gather writes a payload from where it is.
+static bool gather(const Channel *c, const FrameHead *head, Bytes payload) {
   struct iovec rest[2] = {
     {(void *)head->bytes, head->used},
     {(void *)payload.at, payload.size},
   };
-  int at = 0, count = payload.size > 0 ? 2 : 1;
+  int at = 0, count = 2;
   while (at < count) {
     ssize_t n = writev(c->out, rest + at, count - at);
     if (n < 0 && errno == EINTR)
@@ -120,4 +139,14 @@ bool channelSend(Channel *c, const FrameHead *head, Bytes payload) {
     }
   }
   return true;
+}
+
+bool channelSend(Channel *c, const FrameHead *head, Bytes payload) {
+  uint8_t small[4096];
+  if (head->used + payload.size > sizeof small)
+    return gather(c, head, payload);
+  memcpy(small, head->bytes, head->used);
+  if (payload.size > 0)
+    memcpy(small + head->used, payload.at, payload.size);
+  return writeAll(c->out, small, head->used + payload.size);
 }

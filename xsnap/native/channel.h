@@ -27,6 +27,10 @@ void channelOpen(Channel *channel, int in, int out, size_t limit);
 // call. For RECEIVED_WRONG, *wrong says what is wrong.
 Received channelReceive(Channel *channel, Envelope *env, const char **wrong);
 
+// channelPacket takes a frame that came whole by another way, as channelReceive
+// does. It returns NULL, or what is wrong with it.
+const char *channelPacket(Channel *channel, Bytes packet, Envelope *env);
+
 // channelSend writes a frame that frameEnd has ended, with one system call
 // where the pipe takes it. It returns false if the write failed.
 bool channelSend(Channel *channel, const FrameHead *head, Bytes payload);

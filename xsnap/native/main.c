@@ -4,6 +4,7 @@
 #include "service.h"
 #include "stack.h"
 #include "version.h"
+#include "zygote.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -20,8 +21,11 @@ static int usage(FILE *out, int code) {
 static void nothingMore(int signal) { (void)signal; }
 
 // prepare makes the process the same wherever it runs: time is UTC, and a peer
-// that goes away is an error of a write, not a signal.
+// that goes away is an error of a write, not a signal. What is printed has its
+// buffer, so that the C library does not ask for the kind of the output.
 static void prepare(Worker *worker) {
+  static char printed[BUFSIZ];
+  setvbuf(stdout, printed, _IOFBF, sizeof printed);
   signal(SIGPIPE, nothingMore);
   setenv("TZ", "UTC0", 1);
   if (!stackMeasure())
@@ -39,9 +43,14 @@ int main(int argc, char *argv[]) {
     return usage(stderr, EXIT_BAD_USAGE);
   if (!serviceHello(&worker, &hello))
     return EXIT_OK;
-  worker.meterLimit = hello.meterLimit;
   prepare(&worker);
   machineMake(&worker, hello.heap);
+  if (hello.zygote) {
+    zygoteRun(&worker, &hello, argv[1], strlen(argv[1]) + 1);
+    if (!serviceHello(&worker, &hello))
+      _exit(EXIT_OK);
+  }
+  worker.meterLimit = hello.meterLimit;
   serviceReady(&worker, &hello);
   serviceRun(&worker);
   // The machine and its memory go with the process.

@@ -8,7 +8,9 @@
 typedef struct {
   uint64_t id;
   uint32_t meterLimit;
-  bool heap; // the machine is to be loaded from FD_HEAP_IN
+  bool heap;   // the machine is to be loaded from FD_HEAP_IN
+  bool zygote; // the process is to fork workers
+  Bytes filter; // of a zygote's workers; lives until the next frame
 } Hello;
 
 // serviceHello waits for the hello, which must come first. It returns false if

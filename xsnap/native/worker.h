@@ -19,6 +19,7 @@ enum {
 
 // Descriptors, as vatworkerd connects them.
 enum {
+  FD_NULL = 0,
   FD_STDOUT = 1,
   FD_STDERR = 2,
   FD_COMMANDS = 3, // of a zygote: its socket

@@ -67,6 +67,7 @@ static long reap(long pid) { if (pid == 0) _exit(0); return pid < 0 ? pid : wait
 static long do_fork(void) { return reap(syscall(SYS_fork)); }
 static long do_vfork(void) { return reap(vfork()); }
 static long do_clone(void) { return reap(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)); }
+static long do_sibling(void) { return reap(syscall(SYS_clone, 0x8000 | SIGCHLD, 0, 0, 0, 0)); } // CLONE_PARENT
 static long do_clone3(void) { uint64_t a[8] = {0}; a[4] = SIGCHLD; return reap(syscall(SYS_clone3, a, sizeof a)); }
 static void *nothing(void *p) { return p; }
 static long do_thread(void) { pthread_t t; errno = pthread_create(&t, NULL, nothing, NULL); if (errno) return -1; return pthread_join(t, NULL); }
@@ -158,7 +159,7 @@ static const struct { const char *name; long (*run)(void); } ways[] = {
   WAY(read), WAY(write), WAY(create), WAY(path), WAY(list), WAY(environ), WAY(cmdline), WAY(maps), WAY(mem),
   WAY(own_maps), WAY(own_environ), WAY(again), WAY(unlink), WAY(mkdir), WAY(rename), WAY(chmod), WAY(truncate), WAY(access),
   WAY(socket), WAY(udp), WAY(unix), WAY(netlink), WAY(socketpair), WAY(connect), WAY(uring),
-  WAY(fork), WAY(vfork), WAY(clone), WAY(clone3), WAY(thread), WAY(execve), WAY(execveat),
+  WAY(fork), WAY(vfork), WAY(clone), WAY(sibling), WAY(clone3), WAY(thread), WAY(execve), WAY(execveat),
   WAY(gate), WAY(gate_map), WAY(gate_hint), WAY(gate_below), WAY(gate_zero), WAY(gate_32bit), WAY(gate_grow), WAY(gate_move), WAY(gate_brk), WAY(gate_fill),
   WAY(ptrace), WAY(vm_read), WAY(kill), WAY(pidfd), WAY(parent_limits), WAY(raise_limit), WAY(setuid), WAY(setresgid), WAY(capset), WAY(unshare), WAY(mount),
   WAY(chroot), WAY(chdir), WAY(setpgid), WAY(bpf), WAY(dumpable), WAY(deathsig), WAY(future),
@@ -166,17 +167,24 @@ static const struct { const char *name; long (*run)(void); } ways[] = {
   WAY(code), WAY(mprotect), WAY(memfd), WAY(shared), WAY(memory), WAY(descriptors), WAY(grow_file), WAY(count), WAY(foreign), WAY(x32), WAY(abort), WAY(hang),
 };
 
-int main(int argc, char **argv) {
-  char *colon = argc > 1 ? strchr(argv[1], ':') : NULL;
-  if (colon == NULL) return 90;
-  *colon = 0;
+// attempt makes the attempt that "way:argument" names; NULL if there is none.
+static const char *attempt(const char *text) {
+  const char *colon = strchr(text, ':');
+  if (colon == NULL) return NULL;
   snprintf(arg, sizeof arg, "%s", colon + 1);
   for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
-    if (strcmp(ways[i].name, argv[1]) != 0) continue;
+    if (strlen(ways[i].name) != (size_t)(colon - text) || strncmp(ways[i].name, text, colon - text) != 0) continue;
     errno = 0;
-    long r = ways[i].run();
-    printf("%s\n", r == -1 ? strerrorname_np(errno) : "done");
-    return 0;
+    return ways[i].run() == -1 ? strerrorname_np(errno) : "done";
   }
-  return 91;
+  return NULL;
 }
+
+#ifndef PART_OF_A_WORKER
+int main(int argc, char **argv) {
+  const char *result = argc > 1 ? attempt(argv[1]) : NULL;
+  if (result == NULL) return 90;
+  printf("%s\n", result);
+  return 0;
+}
+#endif
