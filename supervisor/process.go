@@ -49,6 +49,7 @@ type starter interface {
 type realStarter struct {
 	spawner *xsnap.Spawner
 	bases   *xsnap.BaseCache
+	zygotes *zygotes
 	watch   xsnap.Watch
 }
 
@@ -64,7 +65,7 @@ func newRealStarter(cacheDir string, policy xsnap.Sandbox, watch xsnap.Watch, cl
 		return nil, err
 	}
 	bases.Sandbox, bases.Watch = policy, watch
-	return &realStarter{spawner: spawner, bases: bases, watch: watch}, nil
+	return &realStarter{spawner: spawner, bases: bases, zygotes: newZygotes(spawner, bases), watch: watch}, nil
 }
 
 func newSpawner(clock <-chan time.Time) (*xsnap.Spawner, error) {
@@ -75,6 +76,12 @@ func newSpawner(clock <-chan time.Time) (*xsnap.Spawner, error) {
 }
 
 func (r *realStarter) fresh(image xsnap.Image, o xsnap.StartOptions) (process, error) {
+	if image.Engine.Kind == xsnap.EngineNative {
+		o.Watch = r.watch
+		if w, err := r.zygotes.fork(image, o); err == nil {
+			return whenReady(w)
+		}
+	}
 	base, err := r.openBase(image)
 	if err != nil {
 		return nil, err
@@ -100,6 +107,10 @@ func (r *realStarter) fromHeap(image xsnap.Image, o xsnap.StartOptions, heap io.
 	if err != nil {
 		return nil, err
 	}
+	return whenReady(w)
+}
+
+func whenReady(w *xsnap.Worker) (process, error) {
 	if err := w.Ready(); err != nil {
 		_ = w.Close() // kills one that is not ready
 		return nil, err
@@ -108,4 +119,8 @@ func (r *realStarter) fromHeap(image xsnap.Image, o xsnap.StartOptions, heap io.
 }
 
 func (r *realStarter) cpus() []int { return r.spawner.CPUs() }
-func (r *realStarter) close()      { r.spawner.Close() }
+
+func (r *realStarter) close() {
+	r.zygotes.close()
+	r.spawner.Close()
+}

@@ -16,7 +16,6 @@ func TestNative(t *testing.T) {
 		"ReplacementWhileSnapshotStream": TestReplacementWhileSnapshotStreams,
 		"SnapshotDestinationFails":       TestSnapshotDestinationFails,
 		"BadSnapshotsAreRefused":         TestBadSnapshotsAreRefused,
-		"VatFaults":                      TestVatFaults,
 		"SignalInMidDelivery":            TestSignalInMidDelivery,
 		"KillOfStoppedWorker":            TestKillOfStoppedWorker,
 		"CloseOfStoppedWorker":           TestCloseOfStoppedWorker,

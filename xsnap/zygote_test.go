@@ -15,14 +15,14 @@ import (
 	"vatworkerd/pipeproto"
 )
 
-// TestForked has workers that a zygote forks pass the tests of all others.
+// TestForked has workers that a zygote forks pass the tests of all others. Their
+// faults are compared in TestConformanceOfFaults.
 func TestForked(t *testing.T) {
 	for name, test := range map[string]func(*testing.T){
 		"BaseSnapshotChangesNothing": TestBaseSnapshotChangesNothing,
 		"SnapshotAndGoOn":            TestSnapshotAndGoOn,
 		"ReplacementWhileStreaming":  TestReplacementWhileSnapshotStreams,
 		"SnapshotDestinationFails":   TestSnapshotDestinationFails,
-		"VatFaults":                  TestVatFaults,
 		"SignalInMidDelivery":        TestSignalInMidDelivery,
 		"KillOfStoppedWorker":        TestKillOfStoppedWorker,
 		"HandlerErrorEndsTheWorker":  TestHandlerErrorEndsTheWorker,
@@ -33,7 +33,6 @@ func TestForked(t *testing.T) {
 		"NothingIsInherited":         TestNothingIsInherited,
 		"NoDescriptorsLeft":          TestNoDescriptorsLeft,
 		"ContainmentChangesNothing":  TestContainmentChangesNothing,
-		"ContainedFaults":            TestContainedFaults,
 		"Degraded":                   TestDegraded,
 	} {
 		t.Run(name, test)
