@@ -58,7 +58,7 @@ func alarmsOf(life string, policy Watch) (told []string) {
 		told = append(told, line)
 	}
 	p := &pulse{}
-	v := &watched{proc: &process{reaped: true}, pulse: p, policy: policy}
+	v := &watched{name: func() string { return "v1" }, proc: &process{reaped: true}, pulse: p, policy: policy}
 	now := time.Unix(0, 0)
 	for word := range strings.FieldsSeq(life) {
 		switch word {
