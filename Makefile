@@ -11,6 +11,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 TEST_TIMEOUT := 14m
 BENCH ?= .
 PKG ?= ./...
+SOAK ?=
 DEMO_DB := build/demo
 ENGINE ?= stock
 
@@ -82,6 +83,10 @@ test: prerequisites engine engine-debug native bundles build ## run all tests on
 .PHONY: crash
 crash: prerequisites engine bundles ## kill everyone at every crash point, the whole matrix (half an hour or more)
 	@VATWORKERD_CRASH_MATRIX=1 go test -timeout 4h -count 1 -run TestCrashAtEveryPoint ./internal/e2e
+
+.PHONY: soak
+soak: prerequisites engine bundles ## hundreds of vats for minutes, with faults, against an undisturbed run (SOAK='-duration 30m -seed 7')
+	@go run ./internal/soak/cmd $(SOAK)
 
 # Of cmd only what works on swing-stores; elsewhere these tests skip when build/peer is missing.
 .PHONY: test-peer

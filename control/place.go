@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"vatworkerd/internal/crashpoint"
 )
 
 const (
@@ -132,10 +134,12 @@ func (p *place) publish(replace bool) (*net.UnixListener, inode, error) {
 	if err != nil {
 		return nil, inode{}, err
 	}
+	crashpoint.Here(crashpoint.SocketBound)
 	if err := unix.Renameat(p.fd(), p.name+freshSuffix, p.fd(), p.name); err != nil {
 		return nil, inode{}, errors.Join(fmt.Errorf("cannot name the socket %s: %w", p.path, err),
 			listener.Close(), unix.Unlinkat(p.fd(), p.name+freshSuffix, 0))
 	}
+	crashpoint.Here(crashpoint.SocketPublished)
 	return listener, id, nil
 }
 
@@ -199,5 +203,6 @@ func (p *place) remove(own inode) error {
 	if err := unix.Unlinkat(p.fd(), p.name, 0); err != nil {
 		return fmt.Errorf("cannot remove the socket %s: %w", p.path, err)
 	}
+	crashpoint.Here(crashpoint.SocketRemoved)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"vatworkerd/internal/crashpoint"
 	"vatworkerd/snapshots/internal/delta"
 )
 
@@ -88,6 +89,7 @@ func (d *Dir) writeBase(hash string, data []byte) error {
 		return err
 	}
 	_, err = w.Commit()
+	crashpoint.Here(crashpoint.SnapshotBaseKept)
 	return err
 }
 

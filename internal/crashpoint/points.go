@@ -51,6 +51,14 @@ const (
 	SnapshotRemove    Name = "snapshots.remove"
 	SnapshotRemoved   Name = "snapshots.removed"
 	SnapshotSwept     Name = "snapshots.swept"
+	SnapshotBaseKept  Name = "snapshots.base-kept"
+)
+
+// The points of package control, whose sockets daemons listen on.
+const (
+	SocketBound     Name = "control.bound"
+	SocketPublished Name = "control.published"
+	SocketRemoved   Name = "control.removed"
 )
 
 // The points of package xsnap.
@@ -172,6 +180,11 @@ func All() []Point {
 		{SnapshotRemove, "snapshots.Dir.Remove", "a file that went out of use is about to go"},
 		{SnapshotRemoved, "snapshots.Dir.Remove", "a file that went out of use is gone"},
 		{SnapshotSwept, "snapshots.Dir.sweep", "one orphan of several may be gone"},
+		{SnapshotBaseKept, "snapshots.Dir.writeBase", "the base that heaps are stored against has its file, no heap is stored"},
+
+		{SocketBound, "control.place.publish", "a socket listens under another name than its own"},
+		{SocketPublished, "control.place.publish", "a socket has its name, the host has no answer to its hello"},
+		{SocketRemoved, "control.place.remove", "a daemon that ends has no socket any more"},
 
 		{WorkerForked, "xsnap.Spawner.start", "a worker process runs, nothing was said to it"},
 		{WorkerReady, "xsnap.Worker.Ready", "a worker has loaded its heap"},
