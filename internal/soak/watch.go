@@ -11,11 +11,13 @@ import (
 const sampleEvery = 250 * time.Millisecond
 
 // What may come and go without being growth: the runtime's own ups and downs, a
-// page of the database's cache, the pipes of a worker that ends.
+// page of the database's cache, the pipes of a worker that ends, and what is
+// unpacked ahead for workers that come in.
 const (
 	steadySamples     = 40 // that a process must give, once all vats are made
 	slackBytes        = 24 << 20
 	slackRatio        = 1.25
+	comingInBytes     = 24 << 20 // of a worker, at its daemon: xsnap's loadAhead and a heap that moves
 	slackDescriptors  = 24
 	workerDescriptors = 8 // of a worker, at its daemon
 )
@@ -101,7 +103,7 @@ func (w *watch) growth(role string, pool int) (Growth, bool) {
 		FirstBytes: first.resident, LastBytes: last.resident, MostBytes: longest.most.resident,
 		FirstFiles: first.descriptors, LastFiles: last.descriptors, MostFiles: longest.most.descriptors,
 	}
-	if float64(last.resident) > slackRatio*float64(first.resident)+slackBytes {
+	if float64(last.resident) > slackRatio*float64(first.resident)+float64(slackBytes+pool*comingInBytes) {
 		g.StillGrowing = fmt.Sprintf("its memory has grown from %d to %d bytes", first.resident, last.resident)
 	}
 	if last.descriptors > first.descriptors+slackDescriptors+pool*workerDescriptors/2 {
