@@ -106,7 +106,7 @@ func (k *kit) startOptions(rec *record, at berth) xsnap.StartOptions {
 type setupHandler struct{}
 
 func (setupHandler) Syscall(json.RawMessage) (json.RawMessage, error) {
-	return nil, fmt.Errorf("cannot answer a syscall during setBundle")
+	return nil, fmt.Errorf("%w: none can come during setBundle", xsnap.ErrNoSyscall)
 }
 func (setupHandler) Console(string, string, []json.RawMessage) {}
 func (setupHandler) TestLog([]json.RawMessage)                 {}
@@ -119,13 +119,19 @@ type replayHandler struct {
 	slogged  *slogged
 }
 
+// Syscall tells a syscall that differs from bytes that are none: the first is
+// a divergence, the other only says that this worker is broken.
 func (h replayHandler) Syscall(vso json.RawMessage) (json.RawMessage, error) {
 	answered := h.slogged.syscall(vso)
 	reply, err := h.replayer.Syscall(vso)
 	if err == nil {
 		answered(reply)
+		return reply, nil
 	}
-	return reply, err
+	if _, unreadable := transcripts.JSRestringify(vso); unreadable != nil {
+		return nil, fmt.Errorf("%w: %w", xsnap.ErrNoSyscall, unreadable)
+	}
+	return nil, err
 }
 func (h replayHandler) Console(source, level string, args []json.RawMessage) {
 	h.speech.console(h.rec, source, level, args)

@@ -12,7 +12,8 @@ const (
 )
 
 // busyFactor is how many times longer than silence a command may take, while
-// its worker goes on speaking, until that too is an alarm.
+// its worker goes on speaking, until there is an alarm, and until the worker is
+// killed.
 const busyFactor = 4
 
 // Watch says what happens to a worker that says nothing while a command is
@@ -23,7 +24,8 @@ type Watch struct {
 	// AlarmAfter is the silence after which Tell is called, and again whenever
 	// it has lasted twice as long; 0 = never.
 	AlarmAfter time.Duration
-	// SilenceLimit is the silence after which the worker is killed; 0 = never.
+	// SilenceLimit is the silence after which the worker is killed, or after four
+	// times that if it speaks but does not come to an end; 0 = never.
 	SilenceLimit time.Duration
 	// Tell takes the alarms; nil drops them. It is called by the watchdog's
 	// goroutine, which watches nobody meanwhile, and must not call the worker.
@@ -38,6 +40,7 @@ const (
 	AlarmBusy                    // it speaks, but does not come to an end
 	AlarmOver                    // what was told is over
 	AlarmKilled                  // it was killed because it said nothing
+	AlarmEnded                   // it was killed because it did not come to an end
 )
 
 // Alarm tells of a worker that makes its owner wait. For is the length of the
@@ -64,6 +67,8 @@ func (a Alarm) String() string {
 		return fmt.Sprintf("%s goes on, after %v", who, took)
 	case AlarmKilled:
 		return fmt.Sprintf("%s said nothing for %v while it %s, and was killed", who, took, a.Doing)
+	case AlarmEnded:
+		return fmt.Sprintf("%s %s since %s, did not come to an end within %v, and was killed", who, a.Doing, since, took)
 	}
 	next := "it is left alone, as there is no limit"
 	if a.Limit > 0 {

@@ -73,6 +73,23 @@ func playFake(script string) int {
 		_, _ = commands.next()
 		_ = replies.writeAll([]byte("100:.abc"))
 		return 0
+	case "endless", "more": // a snapshot that does not end
+		_, _ = commands.next()
+		if mode == "more" {
+			_ = rawFD(fdSnapshotSave).writeAll([]byte("abcd"))
+			_ = replies.writeAll([]byte(good("3")))
+		}
+		for rawFD(fdSnapshotSave).writeAll(make([]byte, 1<<16)) == nil {
+		}
+		select {}
+	case "babble": // answers when it has written more than anybody wants
+		_, _ = commands.next()
+		line := []byte(strings.Repeat("x", 1000) + "\n")
+		for range maxOutputBytes/1000 + 1000 {
+			_, _ = os.Stdout.Write(line)
+		}
+		_ = replies.writeAll([]byte(netstring(".")))
+		select {}
 	case "half": // begins a message and never ends it
 		_, _ = commands.next()
 		_ = replies.writeAll([]byte("1000:.x"))

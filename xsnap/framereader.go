@@ -58,6 +58,9 @@ func (f *frameReader) next() ([]byte, error) {
 	}
 }
 
+// left is what was read behind the last frame.
+func (f *frameReader) left() []byte { return f.buf[f.start:f.end] }
+
 func (f *frameReader) rewind() {
 	if f.start < f.end {
 		return

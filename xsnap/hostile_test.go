@@ -201,6 +201,51 @@ func TestHostileSnapshots(t *testing.T) {
 	}
 }
 
+// TestSnapshotWithoutEnd: what a worker writes is bounded, before it has said
+// how much it was and after.
+func TestSnapshotWithoutEnd(t *testing.T) {
+	for mode, want := range map[string]string{"endless": "it wrote more than 1048576 bytes", "more": "announced 3 bytes"} {
+		w := startWorker(t, newSpawner(t), selfEngine(t), StartOptions{Name: fakePrefix + mode, Limits: Limits{HeapBytes: 1 << 20}})
+		var protocol *ProtocolError
+		if n, err := w.Snapshot(io.Discard); !errors.As(err, &protocol) || !strings.Contains(err.Error(), want) || n != 0 {
+			t.Errorf("%s: got %d, %v, want …%s…", mode, n, err, want)
+		}
+		<-w.Exited()
+	}
+}
+
+// TestMessagesOutOfTurn: what came with a reply and belongs to no command ends
+// the worker before the next one.
+func TestMessagesOutOfTurn(t *testing.T) {
+	for _, more := range []string{netstring("."), netstring(`?["syscall",["vatstoreGet","x"]]`), "12"} {
+		w := startFake(t, fakeReply(netstring(".")+more), 0)
+		if err := w.Ready(); err != nil {
+			t.Fatal(err)
+		}
+		var protocol *ProtocolError
+		if _, err := w.Deliver(json.RawMessage(boydDelivery), newFakeKernel()); !errors.As(err, &protocol) || !strings.Contains(err.Error(), "nobody asked for") {
+			t.Errorf("after %q: got %v", more, err)
+		}
+		<-w.Exited()
+	}
+}
+
+// TestOutputWithoutEnd: a worker that writes for ever to stdout neither blocks
+// nor floods the sink.
+func TestOutputWithoutEnd(t *testing.T) {
+	var out lines
+	w := startWorker(t, newSpawner(t), selfEngine(t), StartOptions{Name: fakePrefix + "babble", Sink: out.take})
+	if err := w.Ready(); err != nil {
+		t.Fatal(err)
+	}
+	w.Kill()
+	<-w.Exited()
+	text := out.text()
+	if !strings.HasSuffix(text, "the rest is dropped)") || len(text) > maxOutputBytes+maxLineBytes+100 {
+		t.Errorf("%d bytes reached the sink, the last are %q", len(text), text[max(0, len(text)-100):])
+	}
+}
+
 func TestSnapshotsInARow(t *testing.T) {
 	w := startFake(t, fakePrefix+"snapshot:"+hex.EncodeToString([]byte("abc|3")), 0)
 	for range 20 {

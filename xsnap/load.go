@@ -12,6 +12,7 @@ import (
 
 // load feeds a snapshot to a starting worker.
 type load struct {
+	name    func() string // of the worker
 	pipe    *os.File
 	pulse   *pulse
 	buffers buffers
@@ -25,7 +26,7 @@ type load struct {
 // fails kills the process: a worker must not run on half a snapshot, or on one
 // whose hash proves wrong at its end.
 func startLoad(src io.Reader, pipe *os.File, w *Worker, b buffers) *load {
-	l := &load{pipe: pipe, pulse: &w.pulse, buffers: b, done: make(chan struct{})}
+	l := &load{name: w.Name, pipe: pipe, pulse: &w.pulse, buffers: b, done: make(chan struct{})}
 	go func() {
 		defer close(l.done)
 		defer pipe.Close()
@@ -64,7 +65,7 @@ func (l *load) pump(src io.Reader) error {
 		l.pulse.done()
 		if len(p.data) > 0 {
 			if _, err := l.pipe.Write(p.data); err != nil {
-				return writeFailure(err)
+				return l.writeFailure(err)
 			}
 			l.pulse.beat()
 		}
@@ -129,9 +130,9 @@ func (b buffers) give(buf []byte) {
 	}
 }
 
-func writeFailure(err error) error {
+func (l *load) writeFailure(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return errors.New("it goes on behind the end of the heap; it is no snapshot of this engine")
+		return &ProtocolError{Name: l.name(), Op: opLoad.String(), Reason: "it was ready before it had taken the whole snapshot, which goes on behind the end of its heap"}
 	}
 	if errors.Is(err, os.ErrClosed) || isBrokenPipe(err) {
 		return nil

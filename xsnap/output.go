@@ -19,6 +19,9 @@ type LogSink func(stream, line string)
 const (
 	stderrTailBytes = 4 << 10
 	maxLineBytes    = 16 << 10 // a longer line reaches the sink in pieces
+	// maxOutputBytes is what one worker may say on one stream in its life. Stock
+	// engines say a line or two, when they die.
+	maxOutputBytes = 4 << 20
 )
 
 // tailBuffer keeps the end of what was written to it.
@@ -42,29 +45,32 @@ func (t *tailBuffer) text() string {
 	return strings.ToValidUTF8(string(t.data), "�")
 }
 
-// forwardLines reads f to its end, line by line, and closes it.
+// forwardLines reads f to its end, line by line, and closes it. What goes
+// beyond maxOutputBytes is read, so that the worker does not block, and dropped.
 func forwardLines(f *os.File, stream string, sink LogSink, tail *tailBuffer) {
 	defer f.Close()
+	if sink == nil {
+		sink = func(string, string) {}
+	}
 	r := bufio.NewReaderSize(f, maxLineBytes)
-	for {
+	for told := 0; ; {
 		line, err := r.ReadSlice('\n')
-		if len(line) > 0 {
-			if tail != nil {
-				tail.add(line)
-			}
-			if sink != nil {
-				sink(stream, strings.ToValidUTF8(strings.TrimRight(string(line), "\r\n"), "�"))
+		if len(line) > 0 && tail != nil {
+			tail.add(line)
+		}
+		if len(line) > 0 && told <= maxOutputBytes {
+			sink(stream, strings.ToValidUTF8(strings.TrimRight(string(line), "\r\n"), "�"))
+			if told += len(line); told > maxOutputBytes {
+				sink(stream, "(more than 4 MiB of output: the rest is dropped)")
 			}
 		}
-		if err == bufio.ErrBufferFull {
+		switch {
+		case err == nil || err == bufio.ErrBufferFull:
 			continue
+		case err != io.EOF && !isHangup(err):
+			sink(stream, "cannot read the worker's output: "+err.Error())
 		}
-		if err != nil {
-			if err != io.EOF && !isHangup(err) && sink != nil {
-				sink(stream, "cannot read the worker's output: "+err.Error())
-			}
-			return
-		}
+		return
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"os"
 	"sync"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,9 +16,9 @@ type process struct {
 	exited chan struct{}
 	maps   int // descriptor held until the process is reaped, or -1; see pinMaps
 
-	mu      sync.Mutex // guards reaped and silence: no signal may go to a pid that was given up
-	reaped  bool
-	silence time.Duration // why it was killed, or 0; does not change any more once exited is closed
+	mu     sync.Mutex // guards reaped and killed: no signal may go to a pid that was given up
+	reaped bool
+	killed string // why the watchdog killed it, or empty; does not change any more once exited is closed
 
 	status syscall.WaitStatus // set before exited is closed
 	limits heldTo             // as it ended; set before exited is closed
@@ -89,23 +88,23 @@ func (p *process) kill() {
 	}
 }
 
-// killSilent is kill, and notes why.
-func (p *process) killSilent(silence time.Duration) {
+// killBecause is kill, and notes why.
+func (p *process) killBecause(why string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.reaped {
-		p.silence = silence
+		p.killed = why
 		_ = unix.Kill(-p.pid, unix.SIGKILL)
 	}
 }
 
-// killedAfter is the silence for which the process was killed, or 0. It is for
-// a process that has exited: one that ended otherwise, at the last moment, did.
-func (p *process) killedAfter() time.Duration {
+// killedBecause is why killBecause ended the process, or empty. It is for a
+// process that has exited: one that ended otherwise, at the last moment, did.
+func (p *process) killedBecause() string {
 	if p.status.Signal() != syscall.SIGKILL {
-		return 0
+		return ""
 	}
-	return p.silence
+	return p.killed
 }
 
 // withPID runs f while the pid is surely still the process's; a process that

@@ -25,7 +25,7 @@ func (w *Worker) Snapshot(dst io.Writer) (size int64, err error) {
 	defer resizePipe(w.save, os.Getpagesize())
 	// The worker answers only when the pipe has taken every byte, so somebody
 	// must read the pipe before it is asked to write.
-	d := &drain{src: w.save, dst: dst, pulse: &w.pulse}
+	d := &drain{src: w.save, dst: dst, pulse: &w.pulse, limit: w.heapLimit, overrun: w.Kill}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -35,6 +35,9 @@ func (w *Worker) Snapshot(dst io.Writer) (size int64, err error) {
 	_ = w.save.SetReadDeadline(time.Unix(1, 0))
 	<-done
 	_ = w.save.SetReadDeadline(time.Time{})
+	if d.size > w.heapLimit {
+		return 0, w.protocolBroken(opSnapshot, fmt.Sprintf("it wrote more than %d bytes", w.heapLimit), nil, nil)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -42,7 +45,7 @@ func (w *Worker) Snapshot(dst io.Writer) (size int64, err error) {
 	if !ok {
 		return 0, w.protocolBroken(opSnapshot, "the reply is no length", reply, nil)
 	}
-	d.rest()
+	d.rest(want)
 	return w.checkSnapshot(want, d)
 }
 
@@ -65,6 +68,8 @@ type drain struct {
 	src      *os.File
 	dst      io.Writer
 	pulse    *pulse
+	limit    int64  // bytes after which nothing is taken any more
+	overrun  func() // is called then, and ends the worker
 	buf      []byte
 	size     int64
 	readErr  error
@@ -87,9 +92,9 @@ func (d *drain) run() {
 	}
 }
 
-// rest takes what is in the pipe now. The worker has written all before it
-// replied, so nothing can be under way.
-func (d *drain) rest() {
+// rest takes what is in the pipe now, up to a byte more than the worker said it
+// wrote. It has written all before it replied, so nothing can be under way.
+func (d *drain) rest(want int64) {
 	conn, err := d.src.SyscallConn()
 	if err != nil {
 		d.readErr = err
@@ -107,7 +112,9 @@ func (d *drain) rest() {
 			if n <= 0 {
 				return
 			}
-			d.take(d.buf[:n])
+			if d.take(d.buf[:n]); d.size > want {
+				return
+			}
 		}
 	})
 	if err != nil {
@@ -118,6 +125,10 @@ func (d *drain) rest() {
 func (d *drain) take(p []byte) {
 	d.size += int64(len(p))
 	d.pulse.beat()
+	if d.size > d.limit {
+		d.overrun()
+		return
+	}
 	if d.writeErr != nil || len(p) == 0 {
 		return
 	}

@@ -27,6 +27,9 @@ type Limits struct {
 	// vat that used too much memory, so it should be the same on all nodes, and
 	// below MinAddressSpaceBytes such an exit says nothing about the vat.
 	AddressSpaceBytes uint64
+	// HeapBytes bounds a heap snapshot; 0 means 2 GiB, beyond which an engine
+	// cannot even say how long it was.
+	HeapBytes int64
 	// CloseGrace bounds Close's wait; 0 means 5 s.
 	CloseGrace time.Duration
 }
@@ -161,8 +164,12 @@ func newWorker(s *Spawner, started launched, wire wire, p *plumbing, o StartOpti
 		wire:       wire,
 		save:       p.save,
 		closeGrace: o.Limits.CloseGrace,
+		heapLimit:  o.Limits.HeapBytes,
 		loading:    o.From != nil,
 		allCPU:     s.allCPU,
+	}
+	if w.heapLimit <= 0 {
+		w.heapLimit = engineMemoryBytes
 	}
 	if w.closeGrace <= 0 {
 		w.closeGrace = defaultCloseGrace

@@ -28,6 +28,9 @@ var stockTags = [...]string{
 }
 
 func (w *stockWire) send(c command, parts ...[]byte) error {
+	if left := w.replies.left(); len(left) > 0 {
+		return &wireError{"a message that nobody asked for", left}
+	}
 	if c == cmdQuit {
 		// A worker that has not read what it was sent must not block its owner.
 		_ = unix.SetNonblock(int(w.commands.fd), true)

@@ -3,6 +3,7 @@ package xsnap
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -19,6 +20,10 @@ type Handler interface {
 	// TestLog takes a line of vatPowers.testLog.
 	TestLog(args []json.RawMessage)
 }
+
+// ErrNoSyscall is a Handler's error about a vso that no engine would send; the
+// command then fails with a *ProtocolError.
+var ErrNoSyscall = errors.New("it is no syscall")
 
 // Delivery results (VatDeliveryResult of the JavaScript system).
 const (
@@ -168,6 +173,9 @@ func (w *Worker) answerSyscall(op op, h Handler, vso []byte) error {
 	w.pulse.wait()
 	vres, err := h.Syscall(bytes.Clone(vso))
 	w.pulse.done()
+	if errors.Is(err, ErrNoSyscall) {
+		return w.protocolBroken(op, "a syscall that cannot be read", vso, err)
+	}
 	if err != nil {
 		return w.fail(fmt.Errorf("cannot answer a syscall of worker %s: %w", w.Name(), err))
 	}

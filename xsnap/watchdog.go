@@ -1,6 +1,7 @@
 package xsnap
 
 import (
+	"fmt"
 	"sync"
 	"time"
 )
@@ -117,6 +118,10 @@ func (v *watched) look(now time.Time, step time.Duration) {
 	}
 	v.spoke(now)
 	v.beats = beats
+	if limit := busyFactor * v.policy.SilenceLimit; limit > 0 && v.busy >= limit {
+		v.kill(AlarmEnded, now, v.busy, fmt.Sprintf("it did not come to an end within %v and was killed", v.busy))
+		return
+	}
 	if due(v.busy, v.busyAlarm, busyFactor*v.policy.AlarmAfter) {
 		v.busyAlarm = v.busy
 		v.tell(AlarmBusy, now, v.busy)
@@ -125,15 +130,19 @@ func (v *watched) look(now time.Time, step time.Duration) {
 
 func (v *watched) checkSilence(now time.Time) {
 	if limit := v.policy.SilenceLimit; limit > 0 && v.silent >= limit {
-		v.proc.killSilent(v.silent)
-		v.tell(AlarmKilled, now, v.silent)
-		v.killed = true
+		v.kill(AlarmKilled, now, v.silent, fmt.Sprintf("it said nothing for %v and was killed", v.silent))
 		return
 	}
 	if due(v.silent, v.silentAlarm, v.policy.AlarmAfter) {
 		v.silentAlarm = v.silent
 		v.tell(AlarmSilent, now, v.silent)
 	}
+}
+
+func (v *watched) kill(kind AlarmKind, now time.Time, took time.Duration, why string) {
+	v.killed = true
+	v.proc.killBecause(why)
+	v.tell(kind, now, took)
 }
 
 // due tells whether an alarm is to be given after took, when the last one was

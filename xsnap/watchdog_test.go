@@ -35,6 +35,7 @@ func TestAlarms(t *testing.T) {
 		{"killed", limit, "d 1 9 9 9", []string{"silent 4s deliver", "silent 8s deliver", "silent 16s deliver", "killed 20s deliver"}},
 		{"waits for this side", limit, "d 1 w 9 9 9 v 3 w 9 v . 1 e", nil},
 		{"waits, is silent all the same", limit, "d 1 3 w 9 v 1 . 1", []string{"silent 4s deliver", "over 4s"}},
+		{"speaks for ever", 5 * time.Second, "d 1 3 . 3 . 3 . 3 . 3 . 3 . 3 . 3 . 3 . 3", []string{"busy 16s deliver", "ended 22s deliver"}},
 		{"speaks without end", limit, "d 1 3 . 3 . 3 . 3 . 3 . 3 . 3 . 3 . 3 . 3 . 3 . 3 . 3 e 1",
 			[]string{"busy 16s deliver", "busy 34s deliver", "over 39s"}},
 	} {
@@ -48,7 +49,7 @@ func TestAlarms(t *testing.T) {
 
 // alarmsOf plays a life of TestAlarms.
 func alarmsOf(life string, policy Watch) (told []string) {
-	kinds := [...]string{AlarmSilent: "silent", AlarmBusy: "busy", AlarmOver: "over", AlarmKilled: "killed"}
+	kinds := [...]string{AlarmSilent: "silent", AlarmBusy: "busy", AlarmOver: "over", AlarmKilled: "killed", AlarmEnded: "ended"}
 	opOf := map[string]string{opTexts[opDeliver]: " deliver", opTexts[opSnapshot]: " snapshot"}
 	policy.Tell = func(a Alarm) {
 		line := fmt.Sprintf("%s %v", kinds[a.Kind], a.For)
@@ -92,6 +93,7 @@ func TestAlarmTexts(t *testing.T) {
 		AlarmSilent: "worker v1:counter (pid 42) runs a delivery and has said nothing since 03:04:05, for 15s now; it will be killed after 10m0s",
 		AlarmBusy:   "worker v1:counter (pid 42) runs a delivery since 03:04:05, for 15s now, and is not silent",
 		AlarmOver:   "worker v1:counter (pid 42) goes on, after 15s",
+		AlarmEnded:  "worker v1:counter (pid 42) runs a delivery since 03:04:05, did not come to an end within 15s, and was killed",
 		AlarmKilled: "worker v1:counter (pid 42) said nothing for 15s while it runs a delivery, and was killed",
 	} {
 		a.Kind = kind

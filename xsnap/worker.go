@@ -27,6 +27,7 @@ type Worker struct {
 	stderr     tailBuffer
 	ownSpawner *Spawner // nil if the Spawner is shared
 	closeGrace time.Duration
+	heapLimit  int64 // bytes
 	allCPU     unix.CPUSet
 	pulse      pulse
 
@@ -171,8 +172,8 @@ func (w *Worker) ioFailed(op op, err error) error {
 		if !w.waitExit() {
 			return w.protocolBroken(op, "it closed its pipe but goes on running", nil, nil)
 		}
-		if silence := w.proc.killedAfter(); silence > 0 {
-			return w.protocolBroken(op, fmt.Sprintf("it said nothing for %v and was killed", silence), nil, nil)
+		if why := w.proc.killedBecause(); why != "" {
+			return w.protocolBroken(op, why, nil, nil)
 		}
 		exit := w.exitError()
 		exit.Outside = w.outsideCause(op, exit)
