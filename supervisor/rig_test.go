@@ -34,6 +34,8 @@ type testHost struct {
 	verdict    func(pipeproto.Delivered) (pipeproto.Verdict, bool)
 	callNow    func(pipeproto.CallNow) string // gives the capdata body of the answer
 	parameters map[string]string              // vat → startVat capdata body
+	onLost     func()                         // is told of each lost worker
+	onConsole  func()                         // is told of each line
 	unit       []func()                       // what the open unit does when it closes
 	unitOpen   bool
 	noAhead    bool           // take no turn before it comes
@@ -42,13 +44,21 @@ type testHost struct {
 }
 
 func (h *testHost) Event(msgType string, body any) error {
+	if ev, ok := body.(pipeproto.VatEvent); ok && ev.Kind == pipeproto.VatWorkerLost && h.onLost != nil {
+		h.onLost()
+	}
+	if _, ok := body.(pipeproto.ConsoleEvent); ok && h.onConsole != nil {
+		h.onConsole()
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch ev := body.(type) {
 	case pipeproto.VatEvent:
 		h.events = append(h.events, ev)
 	case pipeproto.ConsoleEvent:
-		h.console = append(h.console, ev.Text)
+		if len(h.console) < 1000 && len(ev.Text) < 1000 { // a hostile worker would fill the memory
+			h.console = append(h.console, ev.Text)
+		}
 	case pipeproto.WarningEvent:
 		h.warnings = append(h.warnings, ev.Message)
 	}
