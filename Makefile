@@ -80,6 +80,11 @@ test: prerequisites engine engine-debug native bundles build ## run all tests on
 	@go test -race -timeout $(TEST_TIMEOUT) $(PKG)
 	@go test -race -tags crashpoints ./internal/crashpoint
 
+.PHONY: workers
+workers: prerequisites engine bundles ## kill, stop and starve workers at every step of their protocol, in every way, and flood them (half an hour)
+	@echo 'workers: go test -race -run "Workers|Floods" ./supervisor' >&2
+	@VATWORKERD_LONG=1 go test -race -timeout 120m -v -run 'Workers|Floods' ./supervisor
+
 .PHONY: crash
 crash: prerequisites engine bundles ## kill everyone at every crash point, the whole matrix (half an hour or more)
 	@VATWORKERD_CRASH_MATRIX=1 go test -timeout 4h -count 1 -run TestCrashAtEveryPoint ./internal/e2e

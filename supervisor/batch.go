@@ -31,6 +31,27 @@ func (b *batch) add(vso []byte) bool {
 	return true
 }
 
+// What the syscalls of one delivery and their answers may have in all: its
+// transcript entry holds them, in memory, several times over while it is
+// written, and then in one row of the store. A vat pays few computrons for
+// reading one large value again and again. In the JavaScript system the entry
+// ends at the longest string of its own engine, 512 MiB, and with it the kernel.
+const (
+	maxTrafficBytes = 64 << 20
+	overTraffic     = "too many bytes in the syscalls of one delivery"
+)
+
+// traffic counts the bytes of a delivery's syscalls and answers.
+type traffic struct{ bytes int }
+
+// admit counts a syscall and tells whether the delivery may still make it.
+func (t *traffic) admit(vso []byte) bool {
+	t.bytes += len(vso)
+	return t.bytes <= maxTrafficBytes
+}
+
+func (t *traffic) answered(reply []byte) { t.bytes += len(reply) }
+
 // isForHost tells the syscalls that return nothing and wait for the end of the
 // delivery.
 func isForHost(name string) bool {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -202,6 +203,9 @@ func (p *fakeProcess) Deliver(delivery json.RawMessage, h xsnap.Handler) (xsnap.
 	case `"bringOutYourDead"`:
 		return p.result("", compute), nil
 	}
+	if times, ok := strings.CutPrefix(methodOf(delivery), "flood"); ok {
+		return p.flood(h, times)
+	}
 	switch methodOf(delivery) {
 	case "fail":
 		_, err := h.Syscall(json.RawMessage(`["vatstoreSet","lost","yes"]`))
@@ -213,6 +217,18 @@ func (p *fakeProcess) Deliver(delivery json.RawMessage, h xsnap.Handler) (xsnap.
 		return p.bump(h, "count", compute+1000)
 	}
 	return p.bump(h, "count", compute)
+}
+
+// flood sets the largest value there can be and reads it so many times.
+func (p *fakeProcess) flood(h xsnap.Handler, times string) (xsnap.DeliveryResult, error) {
+	n, _ := strconv.Atoi(times)
+	_, err := h.Syscall(fmt.Appendf(nil, `["vatstoreSet","large",%q]`, strings.Repeat("x", 11_900_000)))
+	for range n {
+		if err == nil {
+			_, err = h.Syscall(json.RawMessage(`["vatstoreGet","large"]`))
+		}
+	}
+	return p.result("", 10), err
 }
 
 // bump adds one to a durable number and to the ephemeral one.

@@ -212,16 +212,21 @@ func (on *stage) run(f func()) {
 type rehearsalHandler struct {
 	scratch   *scratch
 	collected batch
+	traffic   traffic
 	illegal   string
 }
 
 func (h *rehearsalHandler) Syscall(vso json.RawMessage) (json.RawMessage, error) {
+	if !h.traffic.admit(vso) {
+		return h.refuse(overTraffic), nil
+	}
 	name, args, ok := parseSyscall(vso)
 	if ok && isVatstore(name) {
 		reply, ok := answerVatstore(h.scratch, name, args)
 		if !ok {
 			return h.refuse(illegalSyscall), h.scratch.failed
 		}
+		h.traffic.answered(reply)
 		return reply, h.scratch.failed
 	}
 	switch {

@@ -23,6 +23,11 @@ func newHandClock() *handClock {
 	return &handClock{ticks: make(chan time.Time), now: time.Unix(1e9, 0)}
 }
 
+func (c *handClock) tick() {
+	c.ticks <- c.now
+	c.now = c.now.Add(time.Second)
+}
+
 // passUntil lets time pass until done is closed.
 func (c *handClock) passUntil(done <-chan struct{}) {
 	for {

@@ -6,6 +6,7 @@ import (
 
 	"vatworkerd/pipeproto"
 	"vatworkerd/transcripts"
+	"vatworkerd/xsnap"
 )
 
 // syscalls answers the syscalls of one delivery. Storage is answered from the
@@ -17,6 +18,7 @@ type syscalls struct {
 	slogged *slogged
 	log     []transcripts.Syscall
 	batch   batch
+	traffic traffic
 	testLog []string
 	illegal string
 	failed  error // the supervisor's own trouble: the crank must not commit
@@ -26,7 +28,11 @@ type syscalls struct {
 func (h *syscalls) Syscall(vso json.RawMessage) (json.RawMessage, error) {
 	normal, err := transcripts.JSRestringify(vso)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read a syscall of %s: %w", h.rec.ID, err)
+		return nil, fmt.Errorf("%w: %w", xsnap.ErrNoSyscall, err)
+	}
+	if !h.traffic.admit(normal) {
+		h.illegal = overTraffic
+		return resultOf("error", transcripts.JSString(overTraffic)), nil
 	}
 	answered := h.slogged.syscall(normal)
 	reply := h.answer(normal)
@@ -34,6 +40,7 @@ func (h *syscalls) Syscall(vso json.RawMessage) (json.RawMessage, error) {
 		return nil, h.failed
 	}
 	answered(reply)
+	h.traffic.answered(reply)
 	h.log = append(h.log, transcripts.Syscall{Request: normal, Response: reply})
 	return reply, nil
 }

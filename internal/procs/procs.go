@@ -69,3 +69,24 @@ func Descriptors(pid int) (int, bool) {
 	names, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 	return len(names), err == nil && len(names) > 0
 }
+
+// PeakResident gives how much memory a process had in use at most, in bytes, since
+// it began or since ResetPeak; false if it is gone.
+func PeakResident(pid int) (int64, bool) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, false
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			return kib << 10, err == nil
+		}
+	}
+	return 0, false // it has ended and is not reaped
+}
+
+// ResetPeak lets a process's PeakResident begin at what it has in use now.
+func ResetPeak(pid int) error {
+	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
+}
