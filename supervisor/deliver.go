@@ -54,6 +54,9 @@ func (c *crank) deliverTo(w *worker, rec *record, delivery json.RawMessage) (ran
 	if calls.failed != nil {
 		return ranDelivery{}, calls.failed
 	}
+	if err != nil && !json.Valid(delivery) {
+		return ranDelivery{}, badRequest(rec.ID, "the host's delivery is no JSON")
+	}
 	if err != nil {
 		return ranDelivery{}, lostUnlessLocal(rec.ID, err)
 	}

@@ -60,7 +60,8 @@ func (a *app) serve(lockdown, supervisorBundle, socket string) error {
 	signal.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGHUP)
 	err = supervisor.Serve(requests, replies, opts)
 	var told *pipeproto.Error
-	if errors.As(err, &told) {
+	var broken *pipeproto.FrameError
+	if errors.As(err, &told) && !errors.As(err, &broken) {
 		return failed{} // the host has it and tells its user
 	}
 	return err
