@@ -109,12 +109,13 @@ func stopWorker(t *testing.T, r *rig, cmd *exec.Cmd) (resume func()) {
 // foreignHost is a kernel host that is not this program: a real daemon serves
 // it over pipes.
 type foreignHost struct {
-	cmd  *exec.Cmd
-	conn *pipeproto.Conn
-	in   *os.File
+	cmd    *exec.Cmd
+	conn   *pipeproto.Conn
+	in     *os.File
+	stderr *lockedBuffer
 }
 
-func (r *rig) foreign(dir string) *foreignHost {
+func (r *rig) foreign(dir string, flags ...string) *foreignHost {
 	r.t.Helper()
 	toR, toW, err := os.Pipe()
 	if err != nil {
@@ -125,8 +126,9 @@ func (r *rig) foreign(dir string) *foreignHost {
 		r.t.Fatal(err)
 	}
 	paths := testrig.Engine(r.t)
-	h := &foreignHost{cmd: r.command("serve", "--db", dir, "--engine", paths.Engine), in: toW}
-	h.cmd.ExtraFiles, h.cmd.Stderr = []*os.File{toR, fromW}, os.Stderr
+	args := append([]string{"serve", "--db", dir, "--engine", paths.Engine}, flags...)
+	h := &foreignHost{cmd: r.command(args...), in: toW, stderr: &lockedBuffer{}}
+	h.cmd.ExtraFiles, h.cmd.Stderr = []*os.File{toR, fromW}, h.stderr
 	if err := h.cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}

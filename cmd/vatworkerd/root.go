@@ -28,6 +28,7 @@ type app struct {
 	snapshots snapshotFlags
 	cpu       string
 	workers   workerFlags
+	pages     httpFlags // of the commands that have them
 	workerLog logFlags
 	json      bool
 	logLevel  string

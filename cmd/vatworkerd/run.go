@@ -33,7 +33,14 @@ func (a *app) runCommand() *cobra.Command {
 	}
 	cmd.Flags().Int64Var(&blockCranks, "block-cranks", defaultBlockCranks, "commit a block after this many cranks; 0 commits once, at the end")
 	cmd.Flags().BoolVar(&stay, "stay", false, "stay when there is nothing left to do, and run the commands on --db")
+	a.pages.register(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := a.pages.check(""); err != nil {
+			return err
+		}
+		if a.pages.address != "" && !stay {
+			return usageError("cannot use --http without --stay: there would be nothing to look at for long")
+		}
 		if stay && a.db == "" {
 			return usageError("cannot stay without --db: nobody could reach the vats")
 		}

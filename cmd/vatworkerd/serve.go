@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
@@ -35,7 +37,11 @@ func (a *app) serveCommand() *cobra.Command {
 	cmd.Flags().StringVar(&supervisorBundle, "supervisor", "", "supervisor bundle (default: supervisor.bundle beside the engine)")
 	cmd.Flags().StringVar(&socket, "control", "", "the control socket: a path, or off (default: vats.sock in the database)")
 	cmd.Flags().StringVar(&profileDir, "profile", "", "directory for profiles of this process, for `go tool pprof`; written when it ends")
+	a.pages.register(cmd.Flags())
 	cmd.RunE = func(*cobra.Command, []string) error {
+		if err := a.pages.check(socket); err != nil {
+			return err
+		}
 		finish, err := profile(profileDir)
 		if err != nil {
 			return err
@@ -58,13 +64,30 @@ func (a *app) serve(lockdown, supervisorBundle, socket string) error {
 	// Ctrl-C reaches the whole process group; it is the host that decides.
 	// Notify, not Ignore: workers would inherit an ignored signal.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGHUP)
-	err = supervisor.Serve(requests, replies, opts)
+	pages, err := a.servePages(socket, opts.Logger)
+	if err != nil {
+		return tellHost(requests, replies, err)
+	}
+	err = errors.Join(supervisor.Serve(requests, replies, opts), pages.Close())
 	var told *pipeproto.Error
 	var broken *pipeproto.FrameError
 	if errors.As(err, &told) && !errors.As(err, &broken) {
 		return failed{} // the host has it and tells its user
 	}
 	return err
+}
+
+// servePages serves pages for browsers about this very process, if that is wanted.
+func (a *app) servePages(socket string, log hclog.Logger) (io.Closer, error) {
+	w := a.watcher()
+	if socket != "" {
+		w.socket = socket
+	}
+	pages, url, err := a.pages.listen(w, log.Named("http"))
+	if url != "" {
+		log.Info("pages for browsers", "url", url)
+	}
+	return pages, err
 }
 
 func (a *app) supervisorOptions(lockdown, supervisorBundle string) (supervisor.Options, error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -34,6 +35,11 @@ func (a *app) openAndStay(ctx context.Context, dir string, say *narrator, f func
 		return err
 	}
 	defer func() { err = errors.Join(err, s.shut()) }()
+	pages, err := s.servePages()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, pages.Close()) }()
 	if err := s.with(ctx, a, say, f); err != nil {
 		if s.panic() == nil {
 			return err
@@ -43,6 +49,15 @@ func (a *app) openAndStay(ctx context.Context, dir string, say *narrator, f func
 	a.engine = "" // the database remembers it, until a restart-all on another
 	s.tidy()
 	return s.serve(ctx)
+}
+
+// servePages serves pages for browsers, if that is wanted.
+func (s *stay) servePages() (io.Closer, error) {
+	pages, url, err := s.app.pages.listen(s.app.watcher(), s.log.Named("http"))
+	if url != "" {
+		s.app.note("%s shows what goes on", url)
+	}
+	return pages, err
 }
 
 // serve takes commands until ctx ends.

@@ -77,7 +77,7 @@ func (a *app) top(ctx context.Context, f topFlags) error {
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	o := top.Options{Daemon: watcher{a}, Interval: f.interval, Vats: f.limit, SortBy: f.sortBy, State: f.state, Palette: a.palette()}
+	o := top.Options{Daemon: a.watcher(), Interval: f.interval, Vats: f.limit, SortBy: f.sortBy, State: f.state, Palette: a.palette()}
 	if _, err := o.Daemon.Look(ctx); err != nil {
 		return a.needDaemon(err)
 	}

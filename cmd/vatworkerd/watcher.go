@@ -20,13 +20,18 @@ import (
 // watcher looks at the daemon of a database again and again, each time through a
 // connection of its own: the daemon may end meanwhile, and another begin. It
 // implements top.Daemon.
-type watcher struct{ app *app }
+type watcher struct {
+	app    *app
+	socket string
+}
+
+func (a *app) watcher() watcher { return watcher{a, filepath.Join(a.db, vatsSocket)} }
 
 // tailEntries is how many entries of a vat's log are shown with it.
 const tailEntries = 50
 
 func (w watcher) with(ctx context.Context, f func(*session) error) error {
-	client, err := control.Dial(ctx, filepath.Join(w.app.db, vatsSocket), pipeproto.AccessRead)
+	client, err := control.Dial(ctx, w.socket, pipeproto.AccessRead)
 	if err != nil {
 		return err
 	}
