@@ -71,6 +71,9 @@ func (s *stay) serve(ctx context.Context) error {
 		return err
 	}
 	s.app.note("process %d stays with %s; commands on it are run here until SIGTERM or Ctrl-C", os.Getpid(), screen.Escape(s.app.db))
+	if err := tellManager("READY=1"); err != nil {
+		s.log.Warn("the service manager cannot be told", "error", err)
+	}
 	s.watch(ctx)
 	err = server.Close()
 	if s.panic() != nil {
