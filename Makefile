@@ -93,6 +93,10 @@ crash: prerequisites engine bundles ## kill everyone at every crash point, the w
 soak: prerequisites engine bundles ## hundreds of vats for minutes, with faults, against an undisturbed run (SOAK='-duration 30m -seed 7')
 	@go run ./internal/soak/cmd $(SOAK)
 
+.PHONY: disk-faults
+disk-faults: prerequisites engine bundles ## make disks fail ten times as often as `make test` does (as root; ten minutes)
+	@VATWORKERD_DISK_FAULTS=10 go test -race -timeout 1h -count 1 -v -run '^Test(Disk|BackupDisk|FileSize|Flipped|Torn|DamagedHeaps)' ./dbdir
+
 # Of cmd only what works on swing-stores; elsewhere these tests skip when build/peer is missing.
 .PHONY: test-peer
 test-peer: prerequisites engine bundles peer ## run the tests on swing-stores that the JavaScript system writes

@@ -123,9 +123,11 @@ func work(t testing.TB, k *kernelhost.Kernel, rounds int, vats ...string) {
 
 func queueIncrement(t testing.TB, k *kernelhost.Kernel, vat string) {
 	t.Helper()
-	_, err := k.QueueToVat(context.Background(), vat, "increment", capdata.CapData{Body: "#[]", Slots: []string{}})
+	_, err := k.QueueToVat(context.Background(), vat, "increment", noArguments())
 	must(t, err)
 }
+
+func noArguments() capdata.CapData { return capdata.CapData{Body: "#[]", Slots: []string{}} }
 
 // copied gives a directory of its own with what write makes.
 func copied(t testing.TB) string {

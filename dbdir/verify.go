@@ -110,16 +110,25 @@ func (v *verifier) verification() Verification {
 
 func (v *verifier) run() error {
 	v.expect()
-	for _, check := range []func() error{
+	return v.checks(append(v.ofTables(),
+		func() error { return supervisor.AuditFiles(v.Audit, v.vats, snapshots.ReadDir(v.snapshotDir())) },
+		v.leftOver))
+}
+
+// ofTables are the checks that read the databases alone.
+func (v *verifier) ofTables() []func() error {
+	return []func() error{
 		func() error { return store.CheckFile(v.Audit, v.vats, supervisor.DatabaseFile, true) },
 		func() error { return store.CheckFile(v.Audit, v.host, kernelhost.DatabaseFile, false) },
 		v.align,
 		func() error { return supervisor.Audit(v.Audit, v.vats) },
 		v.bundles,
-		func() error { return supervisor.AuditFiles(v.Audit, v.vats, snapshots.ReadDir(v.snapshotDir())) },
 		v.hostTables,
-		v.leftOver,
-	} {
+	}
+}
+
+func (v *verifier) checks(all []func() error) error {
+	for _, check := range all {
 		if err := v.Survive("", v.dir, check()); err != nil {
 			return err
 		}
@@ -183,12 +192,18 @@ func (v *verifier) bundle(id string) error {
 		return err
 	}
 	problem := store.Problem{Kind: store.KindBundle, Place: "bundle." + id}
+	stored, now, err := store.BundleSums(v.vats, id, row.Blob(0))
+	if err != nil {
+		return err
+	}
 	got, err := config.CheckBundle(row.Blob(0))
 	switch {
 	case err != nil:
 		problem.What = err.Error()
 	case got != id:
 		problem.What, problem.Expected, problem.Got = "its ID is not that of its content", id, got
+	case now != stored:
+		problem.What, problem.Expected, problem.Got = "its sha256", stored, now
 	default:
 		return nil
 	}

@@ -28,17 +28,22 @@ func (c *Crank) PutBundle(id string, data []byte) error {
 	}
 	sum := sha256.Sum256(data)
 	c.Note("bundle", id, hex.EncodeToString(sum[:]))
-	return nil
+	// An ID covers the modules, and not each byte of the archive that holds them.
+	return c.db.LocalSet(localBundleSum+id, hex.EncodeToString(sum[:]))
 }
 
-// Bundle gives the bundle stored under an ID.
+// localBundleSum begins the local keys that hold the sha256 of bundles.
+const localBundleSum = "bundleSum."
+
+// Bundle gives the bundle stored under an ID. Errors: *CorruptError also if it is
+// not, byte by byte, what was stored.
 func (d *DB) Bundle(id string) (data []byte, ok bool, err error) {
-	return bundle(d, id)
+	return bundle(d, d, id)
 }
 
-// Bundle gives the bundle stored under an ID, with the crank's changes.
+// Bundle is that of DB, with the crank's changes.
 func (c *Crank) Bundle(id string) (data []byte, ok bool, err error) {
-	return bundle(c, id)
+	return bundle(c, c.db, id)
 }
 
 // HasBundle tells whether a bundle is stored under an ID, without reading it.
@@ -55,7 +60,7 @@ func hasBundle(r Reader, id string) (bool, error) {
 	return ok, nil
 }
 
-func bundle(r Reader, id string) ([]byte, bool, error) {
+func bundle(r Reader, d *DB, id string) ([]byte, bool, error) {
 	row, ok, err := r.QueryRow("SELECT data FROM bundles WHERE id = ?", id)
 	if err != nil {
 		return nil, false, fmt.Errorf("cannot read bundle %s: %w", id, err)
@@ -63,5 +68,25 @@ func bundle(r Reader, id string) ([]byte, bool, error) {
 	if !ok {
 		return nil, false, nil
 	}
-	return row.Blob(0), true, nil
+	data := row.Blob(0)
+	want, got, err := BundleSums(d, id, data)
+	if err != nil {
+		return nil, false, fmt.Errorf("cannot read bundle %s: %w", id, err)
+	}
+	if want != got {
+		return nil, false, &CorruptError{Path: d.path, Err: fmt.Errorf("the sha256 of bundle %s is %s and was %s", id, got, want)}
+	}
+	return data, true, nil
+}
+
+// BundleSums gives the sha256 that a bundle had when it was stored, and that of
+// data. A bundle of a version that kept none has the latter for both.
+func BundleSums(s Source, id string, data []byte) (stored, now string, err error) {
+	sum := sha256.Sum256(data)
+	now = hex.EncodeToString(sum[:])
+	stored, ok, err := s.LocalGet(localBundleSum + id)
+	if !ok {
+		stored = now
+	}
+	return stored, now, err
 }

@@ -229,6 +229,20 @@ func TestBundlesNeverChange(t *testing.T) {
 	}
 }
 
+// A bundle of which the disk has changed a byte is not given to anybody.
+func TestAlteredBundleIsNoticed(t *testing.T) {
+	d := openTest(t, testPath(t), true)
+	inCrank(t, d, func(c *Crank) { must(t, c.PutBundle("b1-a", []byte("x"))) })
+	inCrank(t, d, func(c *Crank) {
+		must(t, c.Exec("UPDATE bundles SET data = ? WHERE id = 'b1-a'", []byte("y")))
+		var corrupt *CorruptError
+		if _, _, err := c.Bundle("b1-a"); !errors.As(err, &corrupt) || !strings.Contains(err.Error(), "bundle b1-a") {
+			t.Errorf("got %v", err)
+		}
+		must(t, c.Exec("UPDATE bundles SET data = ? WHERE id = 'b1-a'", []byte("x")))
+	})
+}
+
 func TestUnknownArgumentTypesAreRefused(t *testing.T) {
 	d := openTest(t, testPath(t), false)
 	if _, err := d.Query("SELECT ?", 1.5); err == nil {

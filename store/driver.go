@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"syscall"
 
 	"github.com/mattn/go-sqlite3"
 )
@@ -239,6 +240,13 @@ const (
 	classCorrupt
 	classNoDatabase
 )
+
+// foundNoSpace tells errors for which a full disk is to blame, also where SQLite
+// cannot tell, as it can for classFull, that nothing was written.
+func foundNoSpace(err error) bool {
+	var se sqlite3.Error
+	return errors.As(err, &se) && (se.SystemErrno == syscall.ENOSPC || se.SystemErrno == syscall.EDQUOT)
+}
 
 func classOf(err error) errorClass {
 	var bind *bindError

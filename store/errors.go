@@ -70,7 +70,8 @@ func (e *EmptyError) Error() string {
 }
 
 // CorruptError says that the database file is damaged. Nothing in it can be
-// trusted, so every later operation fails too.
+// trusted, so every later operation fails too. SQLite says the same of a file
+// that the disk cannot read.
 type CorruptError struct {
 	Path       string
 	NoDatabase bool // it is not even a SQLite file
@@ -78,7 +79,7 @@ type CorruptError struct {
 }
 
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("database %s is damaged: %v; keep the file for diagnosis and restore this directory from its last backup (or, on a chain, from a state-sync)", e.Path, e.Err)
+	return fmt.Sprintf("database %s is damaged, or its disk is: %v; keep the file for diagnosis and restore this directory from its last backup (or, on a chain, from a state-sync)", e.Path, e.Err)
 }
 
 func (e *CorruptError) Unwrap() error { return e.Err }
@@ -165,7 +166,7 @@ func (e *CorruptError) ErrorCode() string { return "corrupt" }
 
 // ErrorCode gives "no-space" for a full disk and "io" for all other trouble.
 func (e *IOError) ErrorCode() string {
-	if errors.Is(e.Err, ErrDiskFull) {
+	if errors.Is(e.Err, ErrDiskFull) || foundNoSpace(e.Err) {
 		return "no-space"
 	}
 	return "io"
