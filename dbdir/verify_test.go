@@ -97,7 +97,7 @@ func TestVerifyBesideADaemon(t *testing.T) {
 		}
 	}()
 	heights := map[int64]bool{}
-	for range 6 {
+	for range 4 {
 		v := verify(t, dir)
 		wantProblems(t, v)
 		if !v.InUse {
@@ -221,7 +221,12 @@ func TestVerifyNamesWhatIsDamaged(t *testing.T) {
 		t.Run(d.name, func(t *testing.T) {
 			dir := copied(t)
 			d.damage(t, dir)
-			v := verify(t, dir)
+			look := verifyTables // most of the time would go into sound heaps
+			if strings.HasPrefix(d.name, "snapshot files") {
+				look = func(dir string) (Verification, error) { return Verify(context.Background(), dir, nil) }
+			}
+			v, err := look(dir)
+			must(t, err)
 			for i, want := range d.want {
 				d.want[i] = strings.ReplaceAll(want, "DIR", dir)
 			}
