@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"vatworkerd/dbdir"
@@ -71,6 +72,7 @@ func failureOf(err error) *failure {
 		return f
 	}
 	f = &failure{told: *pipeproto.ErrorOf(err), exit: exitFailed}
+	f.told.Message = saidOnce(f.told.Message)
 	var interrupted *kernelhost.InterruptedError
 	var locked *store.LockedError
 	switch {
@@ -87,6 +89,20 @@ func failureOf(err error) *failure {
 		f.told.Code = pipeproto.CodeVatFault
 	}
 	return f.fromConfig(err)
+}
+
+// saidOnce drops the lines of an error that end one before them: a disk that fails
+// also fails what tidies up after it, and each tells the same. Indented lines are
+// a report, and stay.
+func saidOnce(text string) string {
+	var kept []string
+	for line := range strings.SplitSeq(text, "\n") {
+		again := func(before string) bool { return strings.HasSuffix(before, line) }
+		if line == "" || line[0] == ' ' || line[0] == '\t' || !slices.ContainsFunc(kept, again) {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "\n")
 }
 
 // fromConfig keeps apart what an error of the config says in one line.
