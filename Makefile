@@ -24,7 +24,7 @@ need = $(if $(1),$(eval MISSING := $(shell sh tools/need.sh $(1)))$(if $(MISSING
 .PHONY: help
 help: ## list the targets
 	@echo 'Targets of vatworkerd:'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Checked before anything long begins.
 .PHONY: prerequisites
@@ -51,6 +51,11 @@ native: npm ## build the native worker and its bundles into build/native
 	$(call need,cc)
 	@tools/native.sh release build/native
 
+.PHONY: native-sanitized
+native-sanitized: npm ## build the native worker with ASan and UBSan into build/native-sanitized, for tests
+	$(call need,cc)
+	@tools/native.sh sanitized build/native-sanitized
+
 .PHONY: peer
 peer: engine ## install the JavaScript system that writes the swing-stores of the tests into build/peer
 	$(call need,python3 c++)
@@ -73,7 +78,7 @@ demo: prerequisites $(if $(filter native,$(ENGINE)),native,engine) bundles build
 	@echo 'The vats are kept in $(DEMO_DB). Try: bin/vatworkerd send --db $(DEMO_DB) alice balance'
 
 .PHONY: test
-test: prerequisites engine engine-debug native bundles build ## run all tests on real workers, race detector on
+test: prerequisites engine engine-debug native native-sanitized bundles build ## run all tests on real workers, race detector on
 	@echo 'test: the build tools' >&2
 	@node --test tools/ >build/tools-test.log 2>&1 || { cat build/tools-test.log >&2; exit 1; }
 	@echo 'test: go test -race $(PKG)' >&2

@@ -44,12 +44,30 @@ func Engine(tb testing.TB) EnginePaths {
 // NativeEngine returns the native worker and its bundles, or fails the test.
 func NativeEngine(tb testing.TB) EnginePaths {
 	tb.Helper()
-	dir := filepath.Join(BuildDir(tb), "native")
+	return nativePaths(tb, "native")
+}
+
+// SanitizedEngine is NativeEngine built with ASan and UBSan.
+func SanitizedEngine(tb testing.TB) EnginePaths {
+	tb.Helper()
+	return nativePaths(tb, "native-sanitized")
+}
+
+func nativePaths(tb testing.TB, target string) EnginePaths {
+	tb.Helper()
+	dir := filepath.Join(BuildDir(tb), target)
 	return EnginePaths{
-		Engine:     need(tb, dir, "xsnap-native-worker", "make native"),
-		Lockdown:   need(tb, dir, "lockdown.bundle", "make native"),
-		Supervisor: need(tb, dir, "supervisor.bundle", "make native"),
+		Engine:     need(tb, dir, "xsnap-native-worker", "make "+target),
+		Lockdown:   need(tb, dir, "lockdown.bundle", "make "+target),
+		Supervisor: need(tb, dir, "supervisor.bundle", "make "+target),
 	}
+}
+
+// FrameReader returns the path of the program that is the native worker's frame
+// reader alone (xsnap/native/check/reader.c), or fails the test.
+func FrameReader(tb testing.TB) string {
+	tb.Helper()
+	return need(tb, filepath.Join(BuildDir(tb), "native-sanitized"), "frame-reader", "make native-sanitized")
 }
 
 // Bundle returns the path of the bundle made from testdata/bundles/<name>.js,
