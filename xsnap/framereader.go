@@ -3,6 +3,8 @@ package xsnap
 import (
 	"fmt"
 	"io"
+
+	"vatworkerd/frames"
 )
 
 const (
@@ -27,6 +29,7 @@ type frameReader struct {
 	r          io.Reader
 	framing    framing
 	limit      int
+	tape       *frames.Tape
 	buf        []byte
 	start, end int // buf[start:end] was read and not yet returned
 }
@@ -39,6 +42,14 @@ func newFrameReader(r io.Reader, framing framing, limit int) *frameReader {
 // end of the stream is io.EOF between two frames and io.ErrUnexpectedEOF inside
 // one; malformed or too long frames are the framing's error.
 func (f *frameReader) next() ([]byte, error) {
+	frame, err := f.cut()
+	if err != nil && f.start < f.end {
+		f.tape.Received(f.buf[f.start:f.end], true)
+	}
+	return frame, err
+}
+
+func (f *frameReader) cut() ([]byte, error) {
 	f.rewind()
 	for {
 		size, head, err := f.framing.cut(f.buf[f.start:f.end], f.limit)
@@ -78,6 +89,7 @@ func (f *frameReader) take(head, size int) ([]byte, error) {
 	if tail := f.buf[end:f.start]; string(tail) != f.framing.tail {
 		return nil, &FrameError{fmt.Sprintf("%d bytes are followed by %q, not by %q", size, tail, f.framing.tail)}
 	}
+	f.tape.Received(f.buf[at-head:f.start], false)
 	return f.buf[at:end:end], nil
 }
 

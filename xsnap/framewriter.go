@@ -4,19 +4,23 @@ import (
 	"io"
 
 	"golang.org/x/sys/unix"
+
+	"vatworkerd/frames"
 )
 
 const gatherWriteBytes = 64 << 10
 
 // frameWriter writes frames to a blocking descriptor.
 type frameWriter struct {
-	fd  rawFD
-	buf []byte
+	fd   rawFD
+	buf  []byte
+	tape *frames.Tape
 }
 
 // flush sends what is in buf, the parts and the tail as one: a small frame with
 // one write, a large one without copying it.
 func (w *frameWriter) flush(parts [][]byte, tail string) error {
+	w.tape.Sent(w.buf, parts, tail)
 	if len(w.buf)+sizeOf(parts) > gatherWriteBytes {
 		return w.gather(parts, tail)
 	}

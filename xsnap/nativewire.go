@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"vatworkerd/frames"
 	"vatworkerd/pipeproto"
 )
 
@@ -41,11 +42,14 @@ func newNativeWire(p *plumbing, o StartOptions) *nativeWire {
 }
 
 func openNativeWire(p *plumbing) *nativeWire {
-	return &nativeWire{
-		commands:  frameWriter{fd: p.commands},
+	p.tape = frames.NewTape(EngineNative.String(), frames.Msgpack)
+	w := &nativeWire{
+		commands:  frameWriter{fd: p.commands, tape: p.tape},
 		replies:   newFrameReader(p.replies, pipeFrames(), MaxFromWorker+envelopeBytes),
 		repliesFD: p.replies,
 	}
+	w.replies.tape = p.tape
+	return w
 }
 
 // hello begins the first request.

@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"vatworkerd/frames"
 )
 
 // Descriptors of xsnap-worker. 5 and 6 belong to a debugger and a profiler.
@@ -33,7 +35,8 @@ type plumbing struct {
 
 	commands, replies    rawFD
 	stdout, stderr, save *os.File
-	load                 *os.File // nil if the worker reads a file itself, or nothing
+	tape                 *frames.Tape // set by the wire
+	load                 *os.File     // nil if the worker reads a file itself, or nothing
 }
 
 // openPlumbing opens everything close-on-exec; StartProcess hands exactly

@@ -160,6 +160,7 @@ func arguments(eng Engine, o StartOptions) ([]string, error) {
 
 func newWorker(s *Spawner, started launched, wire wire, p *plumbing, o StartOptions) *Worker {
 	w := &Worker{
+		tape:       p.tape,
 		proc:       &process{pid: started.pid, pidfd: pollable(started.pidfd, "pidfd"), maps: started.maps, exited: make(chan struct{})},
 		wire:       wire,
 		save:       p.save,
@@ -174,6 +175,7 @@ func newWorker(s *Spawner, started launched, wire wire, p *plumbing, o StartOpti
 	if w.closeGrace <= 0 {
 		w.closeGrace = defaultCloseGrace
 	}
+	w.tape.Begin(started.pid)
 	w.Rename(o.Name)
 	var output sync.WaitGroup
 	output.Go(func() { forwardLines(p.stdout, "stdout", o.Sink, nil) })

@@ -4,6 +4,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"vatworkerd/frames"
 )
 
 // stockWire speaks the dialect of xsnap-worker (xsnap-worker.c): netstrings
@@ -15,11 +17,14 @@ type stockWire struct {
 }
 
 func newStockWire(p *plumbing) *stockWire {
-	return &stockWire{
-		commands:  frameWriter{fd: p.commands},
+	p.tape = frames.NewTape(EngineStock.String(), frames.Netstrings)
+	w := &stockWire{
+		commands:  frameWriter{fd: p.commands, tape: p.tape},
 		replies:   newFrameReader(p.replies, netstrings(), MaxFromWorker),
 		repliesFD: p.replies,
 	}
+	w.replies.tape = p.tape
+	return w
 }
 
 // stockTags begin the netstring of each command.

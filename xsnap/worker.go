@@ -11,9 +11,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"vatworkerd/pipeproto"
-
+	"vatworkerd/frames"
 	"vatworkerd/internal/crashpoint"
+	"vatworkerd/pipeproto"
 )
 
 // Worker is one xsnap process.
@@ -25,6 +25,7 @@ type Worker struct {
 	name       atomic.Pointer[string]
 	proc       *process
 	stderr     tailBuffer
+	tape       *frames.Tape
 	ownSpawner *Spawner // nil if the Spawner is shared
 	closeGrace time.Duration
 	heapLimit  int64 // bytes
@@ -49,7 +50,13 @@ func (w *Worker) Name() string { return *w.name.Load() }
 
 // Rename gives the worker another name for errors and alarms; ps goes on to
 // show the first. Safe from any goroutine.
-func (w *Worker) Rename(name string) { w.name.Store(&name) }
+func (w *Worker) Rename(name string) {
+	w.name.Store(&name)
+	w.tape.Rename(name)
+}
+
+// Tape has the last frames that passed on the worker's pipe.
+func (w *Worker) Tape() *frames.Tape { return w.tape }
 
 // PID is the worker's process ID.
 func (w *Worker) PID() int { return w.proc.pid }

@@ -169,6 +169,7 @@ func (w *nativeWire) sendFork(name string, p *plumbing) error {
 	frame = pipeproto.AppendInt(frame, "parent", int64(os.Getpid()))
 	pipeproto.EndFrame(frame, 0)
 	w.commands.buf = frame
+	w.commands.tape.Sent(frame, nil, "")
 	var fds []int
 	for _, fd := range []int{fdStdout, fdStderr, fdCommands, fdReplies, fdSnapshotSave} {
 		fds = append(fds, int(p.child[fd]))

@@ -16,15 +16,16 @@ import (
 func allowed() map[string][]string {
 	return map[string][]string{
 		"bench":          {"kernelhost", "kernelhost/config", "kernelhost/capdata", "pipeproto", "xsnap"},
-		"cmd/vatworkerd": {"kernelhost", "kernelhost/config", "kernelhost/capdata", "supervisor", "dbdir", "swingstore", "control", "workerlogs", "slogfile", "xsnap", "pipeproto", "store"},
+		"cmd/vatworkerd": {"kernelhost", "kernelhost/config", "kernelhost/capdata", "supervisor", "dbdir", "swingstore", "control", "workerlogs", "slogfile", "frames", "xsnap", "pipeproto", "store"},
 		"dbdir":          {"kernelhost", "kernelhost/config", "supervisor", "snapshots", "transcripts", "pipeproto", "store"},
 		"kernelhost":     {"kernelhost/config", "kernelhost/capdata", "pipeproto", "store"},
-		"supervisor":     {"xsnap", "snapshots", "transcripts", "control", "workerlogs", "slogfile", "pipeproto", "store"},
+		"supervisor":     {"xsnap", "snapshots", "transcripts", "control", "workerlogs", "slogfile", "frames", "pipeproto", "store"},
 		"control":        {"pipeproto"},
 		"swingstore":     {"xsnap", "snapshots", "transcripts", "pipeproto", "store"},
 		"snapshots":      {"pipeproto", "store"},
 		"transcripts":    {"store"},
-		"xsnap":          {"pipeproto"},
+		"xsnap":          {"frames", "pipeproto"},
+		"frames":         {"pipeproto"},
 	}
 }
 
