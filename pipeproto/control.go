@@ -35,6 +35,7 @@ const (
 	ReqControlSnapshotList   = ReqSnapshotList   // Page -> SnapshotPage
 	ReqControlSnapshotVerify = ReqSnapshotVerify // VatRef -> SnapshotVerifyReply: of one vat, beside the cranks
 	ReqControlPin            = ReqPin            // Pin -> VatStatus; needs admin
+	ReqFrames                = "frames"          // FramesRecord -> FramesRecorded: record frames of workers, until the time is up or the caller goes; needs admin
 	ReqPageOut               = "pageOut"         // VatRef -> Count: end the vat's worker, if it has one; needs admin
 )
 
@@ -42,6 +43,11 @@ const (
 const (
 	ReqHolder  = "holder"  // Empty -> Holder: what it does now; it never waits
 	ReqCommand = "command" // Command -> CommandReply: waits for its turn; its output comes as events; needs admin
+)
+
+// Events on the control socket of vatworkerd.
+const (
+	EventFramesBegun = "framesBegun" // Empty: a recording has begun
 )
 
 // Events on the control socket of a kernel host that stays.
@@ -65,6 +71,22 @@ type ControlHelloReply struct {
 	MaxFrameBytes int    `msgpack:"maxFrameBytes"`
 	Serves        string `msgpack:"serves"` // "vats" or "host"
 	PID           int    `msgpack:"pid"`
+}
+
+// FramesRecord asks for a recording of all that passes between vats and their
+// workers, in a new file that vatworkerd writes (docs/debugging.md).
+type FramesRecord struct {
+	VatIDs    []string `msgpack:"vatIDs"`
+	Path      string   `msgpack:"path"`      // absolute
+	Bytes     int64    `msgpack:"bytes"`     // that the file may have
+	ForMicros int64    `msgpack:"forMicros"` // 0 = until the caller goes
+}
+
+// FramesRecorded tells how a recording has ended.
+type FramesRecorded struct {
+	Frames int64 `msgpack:"frames"`
+	Bytes  int64 `msgpack:"bytes"` // of the frames
+	Full   bool  `msgpack:"full"`  // it ended because its file had reached its bound
 }
 
 // VatName is a vat's name, which need not be its alone.

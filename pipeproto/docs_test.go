@@ -51,6 +51,7 @@ func titles() []string {
 		"Events of a native worker",
 		"Requests to the control socket of vatworkerd",
 		"Requests to the control socket of a kernel host that stays",
+		"Events of vatworkerd to those on its control socket",
 		"Events of a kernel host that stays",
 	}
 }

@@ -26,7 +26,7 @@ func messageTypes() []any {
 		CreateVatReply{}, Item{}, Enqueue{}, Run{}, RunReply{}, Height{}, Turn{}, TurnReply{}, Action{}, Acted{}, VatState{}, Incarnation{}, Delivered{},
 		Verdict{}, CallNow{}, CallNowReply{}, VatRef{}, VatControl{}, Upgrade{}, Refill{}, RestartAll{}, RestartAllReply{},
 		Rehearse{}, Rehearsal{}, RehearseReply{}, StatusRequest{}, VatStatus{}, Counts{}, Status{}, SnapshotInfo{},
-		SnapshotList{}, SnapshotCheck{}, SnapshotVerifyReply{}, SpanInfo{}, SpanList{}, Replay{}, ReplayReply{}, Pool{}, Pin{},
+		SnapshotList{}, SnapshotCheck{}, SnapshotVerifyReply{}, SpanInfo{}, SpanList{}, Replay{}, ReplayReply{}, Pool{}, Pin{}, FramesRecord{}, FramesRecorded{},
 		VatEvent{}, ConsoleEvent{}, WarningEvent{}, ProgressEvent{},
 		WorkerHello{}, WorkerHelloReply{}, WorkerCode{}, WorkerCommand{}, WorkerAnswer{}, WorkerOutcome{}, WorkerHeap{}, WorkerExit{},
 		WorkerFork{}, WorkerForked{},

@@ -57,6 +57,9 @@ func (c *crank) deliverTo(w *worker, rec *record, delivery json.RawMessage) (ran
 	if err != nil && !json.Valid(delivery) {
 		return ranDelivery{}, badRequest(rec.ID, "the host's delivery is no JSON")
 	}
+	if cause := causeOf(result, err); cause != nil {
+		c.s.crashed(w, rec, position, DoingDelivery, cause)
+	}
 	if err != nil {
 		return ranDelivery{}, lostUnlessLocal(rec.ID, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 
+	"vatworkerd/frames"
 	"vatworkerd/xsnap"
 )
 
@@ -133,6 +134,7 @@ func (p *fakeProcess) killed() error           { return &xsnap.ExitError{Name: p
 func (p *fakeProcess) Rename(name string)      { p.name = name }
 func (p *fakeProcess) Exited() <-chan struct{} { return p.exited }
 func (p *fakeProcess) Ending() string          { return "code 0" }
+func (p *fakeProcess) Tape() *frames.Tape      { return nil }
 
 func (p *fakeProcess) SetBundle(_ string, bundle []byte, _ json.RawMessage, _ xsnap.Handler) (xsnap.Meter, error) {
 	p.heap.Bundle = string(bundle)

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"path/filepath"
 	"slices"
 
 	"github.com/hashicorp/go-hclog"
@@ -23,6 +24,8 @@ type kit struct {
 	live      *live
 	speech    *speech
 	slog      *slog // nil = none is wanted
+	crashes   *crashes
+	recorders *recorders
 	spares    *spares
 	image     xsnap.Image // for incarnations that start from now on
 	cpu       int         // that deliveries and their workers share; -1 = none
@@ -39,7 +42,7 @@ func newKit(opts Options, host Host) *kit {
 	live := newLive()
 	k := &kit{
 		live:   live,
-		speech: newSpeech(host, opts.ReplayConsole),
+		speech: newSpeech(host, opts.ReplayConsole), crashes: &crashes{dir: filepath.Join(opts.Dir, CrashDir)}, recorders: newRecorders(),
 		census: &census{bounds: bounds{workers: max(1, opts.MaxOnline), bytes: opts.MaxMemoryBytes}},
 		reaper: newReaper(opts.CPU, live), image: opts.Image, cpu: opts.CPU, limits: opts.Limits, sandbox: opts.Sandbox, hugePages: opts.HugePages,
 		log: opts.Logger, host: host,

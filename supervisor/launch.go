@@ -72,13 +72,13 @@ func (k *kit) blank(rec *record, image xsnap.Image, at berth) (*worker, error) {
 	if sp := at.spare; sp != nil {
 		sp.assign(o)
 		k.slog.assigned(rec, sp.process.PID())
-		return &worker{vatID: rec.ID, name: rec.Name, process: sp.process, seat: sp.seat}, nil
+		return k.workerOf(rec, sp.process, sp.seat), nil
 	}
 	started, err := k.starter.fresh(image, o)
 	if err != nil {
 		return nil, err
 	}
-	return &worker{vatID: rec.ID, name: rec.Name, process: started, seat: at.seat}, nil
+	return k.workerOf(rec, started, at.seat), nil
 }
 
 // launchFrom starts a worker from a heap snapshot's uncompressed bytes.
@@ -87,7 +87,13 @@ func (k *kit) launchFrom(rec *record, image xsnap.Image, heap io.Reader, at bert
 	if err != nil {
 		return nil, err
 	}
-	return &worker{vatID: rec.ID, name: rec.Name, process: started, seat: at.seat}, nil
+	return k.workerOf(rec, started, at.seat), nil
+}
+
+// workerOf makes a process a vat's, in a recording too if there is one of the vat.
+func (k *kit) workerOf(rec *record, p process, at *seat) *worker {
+	p.Tape().RecordTo(k.recorders.of(rec.ID))
+	return &worker{vatID: rec.ID, name: rec.Name, process: p, seat: at}
 }
 
 func (k *kit) startOptions(rec *record, at berth) xsnap.StartOptions {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"vatworkerd/frames"
 	"vatworkerd/xsnap"
 )
 
@@ -25,6 +26,8 @@ type process interface {
 	Rename(name string)
 	// Exited is closed once the process is gone.
 	Exited() <-chan struct{}
+	// Tape has its last frames; nil keeps none.
+	Tape() *frames.Tape
 	// Ending says how it ended, once it has.
 	Ending() string
 	Close() error

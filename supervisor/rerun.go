@@ -117,6 +117,17 @@ func (run *rerun) one(position int64, entry transcripts.Entry) error {
 }
 
 func (run *rerun) deliver(position int64, entry transcripts.Entry) error {
+	err := run.again(position, entry)
+	if err != nil && !run.isUnwanted() {
+		run.kit.crashed(run.w, run.rec, position, DoingReplay, err)
+	}
+	return err
+}
+
+// isUnwanted tells whether the worker may have been ended on purpose.
+func (run *rerun) isUnwanted() bool { return run.at.leash != nil && run.at.leash.isCut() }
+
+func (run *rerun) again(position int64, entry transcripts.Entry) error {
 	replayer := transcripts.NewReplayer(run.rec.ID, position, entry)
 	run.kit.speech.begins(run.rec, position, true)
 	slogged := run.kit.slog.delivers(run.rec, position, true, entry.Delivery)
@@ -152,13 +163,16 @@ func (run *rerun) retake(position int64, want string) error {
 	if next.err != nil {
 		return lostUnlessLocal(run.rec.ID, next.err)
 	}
-	run.kit.reaper.end(run.w)
+	before := run.w
+	run.kit.reaper.end(before)
 	run.w = next.w
 	if run.at.cpu >= 0 {
 		_ = run.w.process.PinTo(run.at.cpu) // one that cannot be pinned is only slower
 	}
 	if info.Hash != want {
-		return &SnapshotDivergedError{VatID: run.rec.ID, Position: position, Want: want, Got: info.Hash}
+		err := &SnapshotDivergedError{VatID: run.rec.ID, Position: position, Want: want, Got: info.Hash}
+		run.kit.crashed(before, run.rec, position, DoingSnapshot, err)
+		return err
 	}
 	return nil
 }

@@ -208,7 +208,11 @@ func (k *kit) saveHeap(rec *record, image xsnap.Image, w *worker, file heapFile,
 	}
 	if err != nil {
 		k.reaper.abandon(next)
-		return info, nil, lostUnlessLocal(rec.ID, err)
+		err = lostUnlessLocal(rec.ID, err)
+		if lost := (*lostError)(nil); errors.As(err, &lost) {
+			k.crashed(w, rec, k.live.positionOf(rec.ID), DoingSnapshot, err)
+		}
+		return info, nil, err
 	}
 	return info, next, nil
 }

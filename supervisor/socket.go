@@ -79,6 +79,7 @@ func (k *socket) verbs() control.Verbs {
 		pipeproto.ReqControlSpans:          {Access: pipeproto.AccessRead, Serve: borrowed(k, k.spans)},
 		pipeproto.ReqControlSnapshotList:   {Access: pipeproto.AccessRead, Serve: borrowed(k, k.snapshotList)},
 		pipeproto.ReqControlSnapshotVerify: {Access: pipeproto.AccessRead, Serve: control.Answer(k.snapshotVerify)},
+		pipeproto.ReqFrames:                {Access: pipeproto.AccessAdmin, Serve: control.Answer(k.frames)},
 		pipeproto.ReqPageOut:               {Access: pipeproto.AccessAdmin, Serve: borrowed(k, k.pageOut)},
 		pipeproto.ReqControlPin:            {Access: pipeproto.AccessAdmin, Serve: borrowed(k, k.s.pin)},
 	}
