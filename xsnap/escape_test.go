@@ -158,6 +158,7 @@ func TestEscapes(t *testing.T) {
 		// Limits.
 		{"descriptors", "", "EMFILE", ""},
 		{"memory", strconv.Itoa(256 << 20), "done", "done"},
+		{"reserve", strconv.Itoa(3 << 30), "done", "done"}, // what an engine may have for itself, and more
 		{"memory", strconv.Itoa(DefaultAddressSpaceBytes), "ENOMEM", ""},
 		{"count", "", "9 descriptors, environment: TZ=UTC0\ndone", "9 descriptors, environment: TZ=UTC0\ndone"},
 	} {

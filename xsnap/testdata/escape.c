@@ -132,6 +132,7 @@ static long do_memory(void) {
   memset(p, 1, want);
   return 0;
 }
+static long do_reserve(void) { return malloc(strtoul(arg, NULL, 0)) == NULL ? -1 : 0; }
 static long do_descriptors(void) { for (int i = 0; i < 1000; i++) if (dup(0) < 0) return -1; return 0; }
 static long do_grow_file(void) { signal(SIGXFSZ, SIG_IGN); return write(8, "x", 1); }
 static long do_count(void) {
@@ -164,7 +165,7 @@ static const struct { const char *name; long (*run)(void); } ways[] = {
   WAY(ptrace), WAY(vm_read), WAY(kill), WAY(pidfd), WAY(parent_limits), WAY(raise_limit), WAY(setuid), WAY(setresgid), WAY(capset), WAY(unshare), WAY(mount),
   WAY(chroot), WAY(chdir), WAY(setpgid), WAY(bpf), WAY(dumpable), WAY(deathsig), WAY(future),
   WAY(line_discipline), WAY(terminal_mode), WAY(typed), WAY(peer),
-  WAY(code), WAY(mprotect), WAY(memfd), WAY(shared), WAY(memory), WAY(descriptors), WAY(grow_file), WAY(count), WAY(foreign), WAY(x32), WAY(abort), WAY(hang),
+  WAY(code), WAY(mprotect), WAY(memfd), WAY(shared), WAY(memory), WAY(reserve), WAY(descriptors), WAY(grow_file), WAY(count), WAY(foreign), WAY(x32), WAY(abort), WAY(hang),
 };
 
 // attempt makes the attempt that "way:argument" names; NULL if there is none.
