@@ -85,6 +85,12 @@ test: prerequisites engine engine-debug native native-sanitized bundles build ##
 	@go test -race -timeout $(TEST_TIMEOUT) $(PKG)
 	@go test -race -tags crashpoints ./internal/crashpoint
 
+FUZZ_TIME ?= 20s
+
+.PHONY: fuzz
+fuzz: prerequisites engine bundles ## fuzz every target for a while (FUZZ_TIME=20s each, FUZZ=pattern) and count the executions
+	@tools/fuzz.sh '$(FUZZ_TIME)' '$(FUZZ)'
+
 .PHONY: workers
 workers: prerequisites engine bundles ## kill, stop and starve workers at every step of their protocol, in every way, and flood them (half an hour)
 	@echo 'workers: go test -race -run "Workers|Floods" ./supervisor' >&2

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"vatworkerd/internal/mutate"
 	"vatworkerd/pipeproto"
 )
 
@@ -28,17 +29,21 @@ func recorded(tb testing.TB, access string, requests ...string) []byte {
 	return all
 }
 
+// callers are what clients send, well and badly.
+func callers(tb testing.TB) [][]byte {
+	good := recorded(tb, pipeproto.AccessAdmin, "echo", "change", "never", "nonsense", "echo")
+	return [][]byte{
+		good, good[:len(good)-3], recorded(tb, pipeproto.AccessRead, "change", "hello"), recorded(tb, "everything"),
+		append(recorded(tb, pipeproto.AccessRead), 0xff, 0xff, 0xff, 0xff), []byte("\x00\x00\x00\x05hello"), {},
+	}
+}
+
 // FuzzServer gives a server arbitrary bytes. It must end the connection when the
 // caller does, and go on serving others.
 func FuzzServer(f *testing.F) {
-	good := recorded(f, pipeproto.AccessAdmin, "echo", "change", "never", "nonsense", "echo")
-	f.Add(good)
-	f.Add(good[:len(good)-3])
-	f.Add(recorded(f, pipeproto.AccessRead, "change", "hello"))
-	f.Add(recorded(f, "everything"))
-	f.Add(append(recorded(f, pipeproto.AccessRead), 0xff, 0xff, 0xff, 0xff))
-	f.Add([]byte("\x00\x00\x00\x05hello"))
-	f.Add([]byte{})
+	for _, said := range callers(f) {
+		f.Add(said)
+	}
 	path := filepath.Join(f.TempDir(), "s")
 	server, err := Listen(Options{Path: path, Serves: pipeproto.ServesVats, Verbs: testVerbs()})
 	if err != nil {
@@ -49,14 +54,25 @@ func FuzzServer(f *testing.F) {
 			f.Error(err)
 		}
 	})
-	f.Fuzz(func(t *testing.T, data []byte) {
-		r := &rig{t: t, path: path, server: server}
-		hostile := r.raw()
-		_, _ = hostile.Write(data) // the server may hang up before it is all written
-		_ = hostile.CloseWrite()
-		ended(t, hostile)
-		r.serves()
-	})
+	f.Fuzz(func(t *testing.T, data []byte) { (&rig{t: t, path: path, server: server}).bear(data) })
+}
+
+// TestMutatedCallers is a bounded form of FuzzServer.
+func TestMutatedCallers(t *testing.T) {
+	r := newRig(t, nil)
+	for data := range mutate.Bytes(1000, callers(t)) {
+		r.bear(data)
+	}
+}
+
+// bear has the server listen to a hostile caller and then serve another.
+func (r *rig) bear(data []byte) {
+	hostile := r.raw()
+	defer hostile.Close()
+	_, _ = hostile.Write(data) // the server may hang up before it is all written
+	_ = hostile.CloseWrite()
+	ended(r.t, hostile)
+	r.serves()
 }
 
 // The seeds reach the verbs: the fuzzer begins where it matters.
