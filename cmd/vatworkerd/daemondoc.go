@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vatworkerd/cmd/vatworkerd/internal/screen"
+	"vatworkerd/cmd/vatworkerd/internal/watch"
 	"vatworkerd/control"
 	"vatworkerd/kernelhost"
 	"vatworkerd/pipeproto"
@@ -89,9 +90,24 @@ func (a *app) writeDaemon(d *daemonDoc, field func(name, text string)) {
 		doing = screen.Escape(live.Doing.String())
 	}
 	field("doing", doing)
+	field("pages", pagesOf(live))
 	for _, alarm := range live.Alarms {
 		field("alarm", p.Paint(screen.Red, screen.Clip(alarm.Message, maxTextColumns)))
 	}
+}
+
+// pagesOf tells how often vats were paged in and out since the daemon's start,
+// and how long it took.
+func pagesOf(live pipeproto.Live) string {
+	in := screen.Count(watch.Number(live.PageIns)) + " in"
+	if watch.Number(live.PageIns) > 0 {
+		in += fmt.Sprintf(" (p50 %s, p99 %s)", screen.Millis(watch.Quantile(live.PageIns, 0.5)), screen.Millis(watch.Quantile(live.PageIns, 0.99)))
+	}
+	text := fmt.Sprintf("%s, %s out", in, screen.Count(live.Totals.PageOuts))
+	if live.Totals.WorkerDeaths > 0 {
+		text += ", " + screen.Plural(live.Totals.WorkerDeaths, "worker death")
+	}
+	return text
 }
 
 func clock(unixMicros int64) string { return time.UnixMicro(unixMicros).Format(time.DateTime) }

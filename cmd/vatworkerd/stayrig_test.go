@@ -114,7 +114,7 @@ var aloneHere = regexp.MustCompile(`vatworkerd (run|verify|backup)\b`)
 // What is not the same beside a daemon: what `status` says of it and of its
 // workers, and who is online.
 var (
-	daemonLines = regexp.MustCompile(`(?m)^(daemon|host|doing)  .*\n`)
+	daemonLines = regexp.MustCompile(`(?m)^(daemon|host|doing|pages)  .*\n`)
 	poolLines   = regexp.MustCompile(`(?m)^pool  .*\n`)
 	poolJSON    = regexp.MustCompile(`(?s)\n  "pool": \{.*?\n  \},`)
 	daemonJSON  = regexp.MustCompile(`(?s),\n  "daemon": (null|\{.*?\n  \})`)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -149,6 +150,9 @@ func TestTopOfAForeignHost(t *testing.T) {
 
 func TestTopWithoutATerminal(t *testing.T) {
 	r := watched(t)
+	if out := r.ok("status", "--db", "db"); !regexp.MustCompile(`(?m)^pages +\d+ in.*, \d+ out`).MatchString(out.stdout) {
+		t.Errorf("status tells nothing of pages: %s", out.stdout)
+	}
 	once := r.ok("top", "--db", "db", "--once", "--interval", "100ms", "--sort", "name")
 	for _, want := range []string{"3 vats: 3 online", "3 vats, by name", "v2      alice"} {
 		if !strings.Contains(once.stdout, want) {
