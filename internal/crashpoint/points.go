@@ -222,7 +222,7 @@ func All() []Point {
 		{SupervisorSnapshotted, "supervisor.crank.snapshot", "transcript and row name the heap, within the crank"},
 		{SupervisorPageIn, "supervisor.Supervisor.online", "a vat is to be paged in, nothing is started"},
 		{SupervisorHeapLoaded, "supervisor.Supervisor.revive", "the worker has the heap of the snapshot, nothing is replayed"},
-		{SupervisorReplayed, "supervisor.rerun.deliver", "one delivery of the transcript is replayed"},
+		{SupervisorReplayed, "supervisor.rerun.again", "one delivery of the transcript is replayed"},
 		{SupervisorPagedIn, "supervisor.Supervisor.online", "the vat is online"},
 		{SupervisorPageOut, "supervisor.pool.remove", "a worker is about to end, nobody was told"},
 		{SupervisorCleaned, "supervisor.Supervisor.cleanUpOnce", "some of a deferred deletion is done within its crank"},
