@@ -88,7 +88,7 @@ test: prerequisites engine engine-debug native native-sanitized bundles build ##
 FUZZ_TIME ?= 20s
 
 .PHONY: fuzz
-fuzz: prerequisites engine bundles ## fuzz every target for a while (FUZZ_TIME=20s each, FUZZ=pattern) and count the executions
+fuzz: prerequisites engine native-sanitized bundles ## fuzz every target for a while (FUZZ_TIME=20s each, FUZZ=pattern) and count the executions
 	@tools/fuzz.sh '$(FUZZ_TIME)' '$(FUZZ)'
 
 .PHONY: workers

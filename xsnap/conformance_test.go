@@ -17,11 +17,10 @@ import (
 
 // contestant is one kind of worker of several that must not differ in anything.
 type contestant struct {
-	name  string
-	rig   *rig
-	fresh func() *Worker
-	w     *Worker
-	k     *fakeKernel
+	name string
+	rig  *rig
+	w    *Worker
+	k    *fakeKernel
 }
 
 // contest has all of them do the same and compares them after every step.
@@ -33,20 +32,13 @@ type contest struct {
 	deliveries, snapshots, reloads int
 }
 
-func newContest(t *testing.T, seed uint64) *contest {
-	stock := newRig(t)
-	c := &contest{t: t, random: rand.New(rand.NewPCG(seed, 0))}
-	c.add("stock", stock, stock.fromBase)
-	native := nativeRig(t)
-	c.add("native", native, native.fromBase)
-	forked := nativeRig(t)
-	forked.forks = true
-	c.add("forked", forked, forked.fromBase)
-	return c
+func newContest(t *testing.T, seed uint64, all ...*contestant) *contest {
+	return &contest{t: t, random: rand.New(rand.NewPCG(seed, 0)), all: all}
 }
 
-func (c *contest) add(name string, r *rig, fresh func() *Worker) {
-	c.all = append(c.all, &contestant{name: name, rig: r, fresh: fresh})
+// engines are all ways to have a worker.
+func engines(t *testing.T) []*contestant {
+	return []*contestant{{name: "stock", rig: newRig(t)}, {name: "native", rig: nativeRig(t)}, {name: "forked", rig: nativeRig(t).forking()}}
 }
 
 // agree runs f for each and fails the test if what they return differs.
@@ -68,7 +60,7 @@ func (c *contest) startVat(bundle []byte) {
 	c.t.Helper()
 	for _, one := range c.all {
 		one.end(c.t)
-		one.w, one.k = one.fresh(), newFakeKernel()
+		one.w, one.k = one.rig.fromBase(), newFakeKernel()
 	}
 	c.agree("setBundle", func(one *contestant) any {
 		meter, err := one.w.SetBundle("v1", bundle, nil, one.k)
@@ -185,7 +177,7 @@ func TestConformance(t *testing.T) {
 		}
 		total = n
 	}
-	c := newContest(t, 1)
+	c := newContest(t, 1, engines(t)...)
 	vats := workouts()
 	names := slices.Sorted(maps.Keys(vats))
 	for round := 0; c.deliveries < total; round++ {
@@ -205,7 +197,7 @@ func TestConformance(t *testing.T) {
 // TestConformanceOfFaults meets faults in a reloaded worker; those that take
 // their time are left to the long form.
 func TestConformanceOfFaults(t *testing.T) {
-	c := newContest(t, 2)
+	c := newContest(t, 2, engines(t)...)
 	for _, fault := range faults {
 		if (fault == "litter" || fault == "lengthen") && os.Getenv("VATWORKERD_CONFORMANCE") == "" {
 			continue

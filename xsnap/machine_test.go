@@ -71,24 +71,30 @@ var machineScripts = []string{
 // TestSameMachine compares what the engines' main programs do, one script after
 // the other on the same machines, what they print, and the heaps in the end.
 func TestSameMachine(t *testing.T) {
-	stock, native := newMachine(t, newRig(t)), newMachine(t, nativeRig(t))
-	for _, script := range machineScripts {
-		if want, got := stock.tell(cmdEvaluate, script), native.tell(cmdEvaluate, script); got != want {
-			t.Errorf("%s\nstock  %s\nnative %s", script, want, got)
-		}
-	}
-	for _, command := range []string{"", "x", strings.Repeat("long ", 100_000)} {
-		if want, got := stock.tell(cmdHandle, command), native.tell(cmdHandle, command); got != want {
-			t.Errorf("command of %d bytes\nstock  %.200s\nnative %.200s", len(command), want, got)
-		}
-	}
-	if !bytes.Equal(snapshotOf(t, stock.w), snapshotOf(t, native.w)) {
-		t.Error("the heaps differ")
-	}
+	stock, native := newMachine(t, newRig(t).contained(SandboxAuto)), newMachine(t, nativeRig(t).contained(SandboxAuto))
+	compareMachines(t, stock, native)
 	// Only in what a log says of a result that cannot be read they have their own words.
 	want := strings.ReplaceAll(stock.output(), "e computing response 10 0:", "cannot read the result")
 	if got := native.output(); got != want || !strings.Contains(want, "caught 1") {
 		t.Errorf("stock printed\n%s\nnative\n%s", want, got)
+	}
+}
+
+// compareMachines has two machines do the same.
+func compareMachines(t *testing.T, a, b *machine) {
+	t.Helper()
+	for _, script := range machineScripts {
+		if want, got := a.tell(cmdEvaluate, script), b.tell(cmdEvaluate, script); got != want {
+			t.Errorf("%s\none   %s\nother %s", script, want, got)
+		}
+	}
+	for _, command := range []string{"", "x", strings.Repeat("long ", 100_000)} {
+		if want, got := a.tell(cmdHandle, command), b.tell(cmdHandle, command); got != want {
+			t.Errorf("command of %d bytes\none   %.200s\nother %.200s", len(command), want, got)
+		}
+	}
+	if !bytes.Equal(snapshotOf(t, a.w), snapshotOf(t, b.w)) {
+		t.Error("the heaps differ")
 	}
 }
 
@@ -102,7 +108,7 @@ type machine struct {
 }
 
 func newMachine(t *testing.T, r *rig) *machine {
-	m := &machine{t: t, rig: r.contained(SandboxAuto)}
+	m := &machine{t: t, rig: r}
 	m.restart()
 	return m
 }

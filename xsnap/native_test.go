@@ -71,12 +71,5 @@ func TestNativeEngineIsKnown(t *testing.T) {
 // nativeRig is newRig on the native worker.
 func nativeRig(t testing.TB) *rig {
 	t.Helper()
-	r := newRig(t)
-	paths := testrig.NativeEngine(t)
-	image, err := LoadImage(paths.Engine, paths.Lockdown, paths.Supervisor)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.image = image
-	return r
+	return rigOn(t, testrig.NativeEngine(t))
 }

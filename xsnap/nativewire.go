@@ -89,6 +89,9 @@ var nativeRequests = [...]struct{ msgType, field string }{
 // worker that has not answered it yet, cmdReady sends nothing: that answer is
 // the one that is wanted; and cmdQuit is the end of its pipe.
 func (w *nativeWire) send(c command, parts ...[]byte) error {
+	if left := w.replies.left(); len(left) > 0 {
+		return &wireError{"a message that nobody asked for", left}
+	}
 	switch {
 	case w.greeted:
 	case c == cmdReady:

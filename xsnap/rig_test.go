@@ -81,15 +81,25 @@ func (r *rig) contained(policy Sandbox) *rig {
 	return r
 }
 
-// newRig is on the stock engine, or within TestNative and TestForked on the
-// native worker; in TestForked workers with the base snapshot are forked.
+// newRig is on the stock engine, or within some tests on the native worker; in
+// some of those workers with the base snapshot are forked.
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	paths := testrig.Engine(t)
-	forks := strings.HasPrefix(t.Name(), "TestForked/")
-	if forks || strings.HasPrefix(t.Name(), "TestNative/") {
-		paths = testrig.NativeEngine(t)
+	switch test, _, _ := strings.Cut(t.Name(), "/"); test {
+	case "TestNative":
+		return rigOn(t, testrig.NativeEngine(t))
+	case "TestForked":
+		return rigOn(t, testrig.NativeEngine(t)).forking()
+	case "TestSanitized":
+		return rigOn(t, testrig.SanitizedEngine(t))
+	case "TestSanitizedForked":
+		return rigOn(t, testrig.SanitizedEngine(t)).forking()
 	}
+	return rigOn(t, testrig.Engine(t))
+}
+
+func rigOn(t testing.TB, paths testrig.EnginePaths) *rig {
+	t.Helper()
 	image, err := LoadImage(paths.Engine, paths.Lockdown, paths.Supervisor)
 	if err != nil {
 		t.Fatal(err)
@@ -99,7 +109,13 @@ func newRig(t testing.TB) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &rig{t: t, spawner: spawner, image: image, base: base, forks: forks}
+	return &rig{t: t, spawner: spawner, image: image, base: base}
+}
+
+// forking makes the rig fork its workers with the base snapshot.
+func (r *rig) forking() *rig {
+	r.forks = true
+	return r
 }
 
 // withEmptyCache gives the rig a base snapshot cache of its own.
@@ -144,9 +160,7 @@ func toBeClosed(t testing.TB, o StartOptions, start func(StartOptions) (*Worker,
 	if o.Name == "" {
 		o.Name = "v1:trial"
 	}
-	if o.Sink == nil {
-		o.Sink = func(stream, line string) { t.Logf("%s: %s", stream, line) }
-	}
+	o.Sink = reporting(t, o.Sink)
 	o.CPU = -1
 	w, err := start(o)
 	if err != nil {
@@ -154,6 +168,21 @@ func toBeClosed(t testing.TB, o StartOptions, start func(StartOptions) (*Worker,
 	}
 	t.Cleanup(func() { _ = w.Close() })
 	return w
+}
+
+// reporting logs what workers say, or gives it to sink. What a sanitizer reports
+// fails the test.
+func reporting(t testing.TB, sink LogSink) LogSink {
+	return func(stream, line string) {
+		if stream == "stderr" && (strings.Contains(line, "Sanitizer") || strings.Contains(line, ": runtime error: ")) {
+			t.Errorf("a sanitizer reports: %s", line)
+		}
+		if sink == nil {
+			t.Logf("%s: %s", stream, line)
+			return
+		}
+		sink(stream, line)
+	}
 }
 
 // fromBase starts a worker on the base snapshot.
@@ -194,7 +223,7 @@ func (r *rig) fork(base *os.File, o StartOptions) *Worker {
 func (r *rig) startZygote(base *os.File) *Zygote {
 	r.t.Helper()
 	z, err := r.spawner.StartZygote(r.image.Engine, base, ZygoteOptions{
-		Sandbox: r.sandbox, Limits: r.limits, Sink: func(stream, line string) { r.t.Logf("zygote %s: %s", stream, line) },
+		Sandbox: r.sandbox, Limits: r.limits, Sink: reporting(r.t, nil),
 	})
 	if err != nil {
 		r.t.Fatal(err)

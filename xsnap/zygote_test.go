@@ -41,8 +41,7 @@ func TestForked(t *testing.T) {
 
 // forkingRig has a zygote that runs.
 func forkingRig(t *testing.T) *rig {
-	r := nativeRig(t).contained(SandboxAuto)
-	r.forks = true
+	r := nativeRig(t).contained(SandboxAuto).forking()
 	r.fromBase()
 	return r
 }

@@ -3,7 +3,8 @@
 #include <string.h>
 
 static void put(FrameHead *f, const void *bytes, size_t size) {
-  memcpy(f->bytes + f->used, bytes, size);
+  if (size > 0) // an error may have no type
+    memcpy(f->bytes + f->used, bytes, size);
   f->used += size;
 }
 
