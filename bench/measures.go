@@ -17,6 +17,14 @@ type need struct {
 	Below     float64 // in the measure's unit
 	FlatOver  string  // at most flatWithin more than another measure
 	PeerShare float64 // so much of what the peer takes, at most
+	Native    nativeNeed
+}
+
+// nativeNeed is what is required of the native worker's column.
+type nativeNeed struct {
+	AtMost  float64 // in the measure's unit
+	OfLimit float64 // so many times the limit, at most
+	OfStock float64 // so many times what we take with the stock worker, at most
 }
 
 // flatWithin is what a wait for the disk may add to a figure that is the same, in
@@ -37,6 +45,10 @@ func measures() []measure {
 			How: "from the call that starts a process to its first answer; ours and the limit load the base snapshot"},
 		{ID: "fresh-spare", Title: "fresh worker ready for setBundle, a warm spare", Unit: milliseconds, Need: need{OverPeer: 100},
 			How: "the peer as above; ours from asking a worker that waits to its answer"},
+		{ID: "fresh-forked", Title: "fresh worker ready for setBundle, forked", Unit: milliseconds, Need: need{Native: nativeNeed{AtMost: 3}},
+			How: "from the call that has a zygote fork a process to its first answer"},
+		{ID: "idle-32", Title: "memory of 32 idle workers", Unit: "MiB", Need: need{Native: nativeNeed{OfStock: 0.5}},
+			How: "Pss of workers that have the base snapshot and wait; stock ones have loaded it, native ones are forked, and their zygote is counted with them"},
 		{ID: "create", Title: "createVat whole, a contract", Unit: milliseconds, Need: need{OverPeer: 4},
 			How: "message create() to the bootstrap vat, which calls vat-admin, until the block is durable; limit: base snapshot, setBundle and startVat alone"},
 		{ID: "create-tiny", Title: "createVat whole, the smallest vat", Unit: milliseconds, Need: need{OverPeer: 4},
@@ -51,10 +63,10 @@ func measures() []measure {
 			How: "one message, until the block is durable: mostly the wait for the disk"},
 		{ID: "ring", Title: "deliveries per second over 8 vats", Unit: perSecond, Rate: true, Need: need{OverPeer: 3},
 			How: "8 vats in a ring pass 8 messages around at once, each with a result; all deliveries of the block over its time"},
-		{ID: "roundtrip", Title: "syscall round trip", Unit: micro, Need: need{OfLimit: 1.5},
+		{ID: "roundtrip", Title: "syscall round trip", Unit: micro, Need: need{OfLimit: 1.5, Native: nativeNeed{OfStock: 1}},
 			How: "a worker calls back 20,000 times in one command; limit: one byte to another process and back on one CPU"},
 		{ID: "pagein-8", Title: "page-in, 8 MB of heap", Unit: milliseconds, How: pageInHow},
-		{ID: "pagein-13", Title: "page-in, 13 MB", Unit: milliseconds, Need: need{OverPeer: 5, OfLimit: 1.4}, How: pageInHow},
+		{ID: "pagein-13", Title: "page-in, 13 MB", Unit: milliseconds, Need: need{OverPeer: 5, OfLimit: 1.4, Native: nativeNeed{OfLimit: 0.5}}, How: pageInHow},
 		{ID: "pagein-50", Title: "page-in, 50 MB", Unit: milliseconds, How: pageInHow},
 		{ID: "pagein-150", Title: "page-in, 150 MB", Unit: milliseconds, How: pageInHow},
 		{ID: "replay", Title: "replay, per delivery", Unit: milliseconds, Need: need{OfLimit: 1.15},

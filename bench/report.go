@@ -58,7 +58,7 @@ func writeTable(text *strings.Builder, r *results) {
 }
 
 func writeRow(text *strings.Builder, r *results, m measure) {
-	if len(r.of(m.ID, oursColumn)) == 0 {
+	if !m.taken(r) {
 		return
 	}
 	fmt.Fprintf(text, "| %s | %s |", m.Title, m.Unit)
@@ -99,6 +99,11 @@ func times(ratio float64) string {
 	return figure(ratio)
 }
 
+// taken tells whether there are figures of ours.
+func (m measure) taken(r *results) bool {
+	return len(r.of(m.ID, oursColumn)) > 0 || len(r.of(m.ID, nativeColumn)) > 0
+}
+
 // faster says how many times better than the peer a column is, 0 if that is not
 // known.
 func (m measure) faster(r *results, column string) float64 {
@@ -133,43 +138,71 @@ func ratio(above, below []float64) float64 {
 	return median(each)
 }
 
+// verdict collects what is required of a measure and whether all of it is met.
+type verdict struct {
+	texts  []string
+	missed bool
+}
+
+func (v *verdict) demand(ok bool, format string, args ...any) {
+	v.texts = append(v.texts, fmt.Sprintf(format, args...))
+	v.missed = v.missed || !ok
+}
+
 // judge says what is required and whether it is met.
 func (n need) judge(r *results, m measure) (text, met string) {
-	var texts []string
-	good := true
-	demand := func(ok bool, format string, args ...any) {
-		texts = append(texts, fmt.Sprintf(format, args...))
-		good = good && ok
-	}
+	var v verdict
 	if n.OverPeer > 0 {
-		demand(m.faster(r, oursColumn) >= n.OverPeer, "≥ %g × faster", n.OverPeer)
+		v.demand(m.faster(r, oursColumn) >= n.OverPeer, "≥ %g × faster", n.OverPeer)
 	}
 	if n.OfLimit > 0 {
-		demand(m.overLimit(r, oursColumn) <= n.OfLimit, "≤ %g × limit", n.OfLimit)
+		v.demand(m.overLimit(r, oursColumn) <= n.OfLimit, "≤ %g × limit", n.OfLimit)
 	}
 	if n.PeerShare > 0 {
-		demand(m.faster(r, oursColumn) >= 1/n.PeerShare, "≤ %g × the peer's", n.PeerShare)
+		v.demand(m.faster(r, oursColumn) >= 1/n.PeerShare, "≤ %g × the peer's", n.PeerShare)
 	}
 	if n.Below > 0 {
-		demand(median(r.of(m.ID, oursColumn)) < n.Below, "< %g %s", n.Below, m.Unit)
+		v.demand(median(r.of(m.ID, oursColumn)) < n.Below, "< %g %s", n.Below, m.Unit)
 	}
 	if n.FlatOver != "" {
 		base := r.of(n.FlatOver, oursColumn)
-		demand(len(base) > 0 && median(r.of(m.ID, oursColumn)) <= median(base)+flatWithin, "flat (≤ %d %s over 10³)", flatWithin, m.Unit)
+		v.demand(len(base) > 0 && median(r.of(m.ID, oursColumn)) <= median(base)+flatWithin, "flat (≤ %d %s over 10³)", flatWithin, m.Unit)
 	}
-	if len(texts) == 0 {
+	n.Native.judge(r, m, &v)
+	switch {
+	case len(v.texts) == 0:
 		return "", ""
+	case v.missed:
+		return strings.Join(v.texts, ", "), "**missed**"
 	}
-	if good {
-		return strings.Join(texts, ", "), "met"
+	return strings.Join(v.texts, ", "), "met"
+}
+
+// judge looks at the native column only, if there is one. What it misses is
+// said with its figure, which has no column of ratios.
+func (n nativeNeed) judge(r *results, m measure, v *verdict) {
+	native := r.of(m.ID, nativeColumn)
+	if len(native) == 0 {
+		return
 	}
-	return strings.Join(texts, ", "), "**missed**"
+	demand := func(got, most float64, what string) {
+		v.demand(got > 0 && got <= most, "native ≤ %g%s (%s)", most, what, figure(got))
+	}
+	if n.AtMost > 0 {
+		demand(median(native), n.AtMost, " "+m.Unit)
+	}
+	if n.OfLimit > 0 {
+		demand(m.overLimit(r, nativeColumn), n.OfLimit, " × limit")
+	}
+	if n.OfStock > 0 {
+		demand(ratio(native, r.of(m.ID, oursColumn)), n.OfStock, " × stock")
+	}
 }
 
 func writeHow(text *strings.Builder, r *results) {
 	text.WriteString("## How each figure is taken\n\n")
 	for _, m := range measures() {
-		if len(r.of(m.ID, oursColumn)) == 0 {
+		if !m.taken(r) {
 			continue
 		}
 		note := ""

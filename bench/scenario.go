@@ -22,7 +22,7 @@ type scenario struct {
 
 func (b *bench) scenarios() []scenario {
 	return []scenario{
-		b.freshScenario(), b.roundTripScenario(), b.createScenario(), b.deliveryScenario(), b.ringScenario(),
+		b.freshScenario(), b.forkedScenario(), b.roundTripScenario(), b.createScenario(), b.deliveryScenario(), b.ringScenario(),
 		b.pageInScenario(), b.saveScenario(), b.transcriptScenario(),
 		b.restartScenario("restart-8", 8, 1), b.restartScenario("restart-50", 50, 0),
 		b.restartAllScenario(), b.scaleScenario(),

@@ -64,6 +64,24 @@ func Resident(pid int) (int64, bool) {
 	return pages * int64(os.Getpagesize()), err == nil && pages > 0
 }
 
+// Proportional gives how much memory a process has in use, in bytes, a page that
+// others have too divided among all of them; false if it is gone, or another
+// user's.
+func Proportional(pid int) (int64, bool) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return 0, false
+	}
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		if len(words) == 3 && words[0] == "Pss:" {
+			kilobytes, err := strconv.ParseInt(words[1], 10, 64)
+			return kilobytes << 10, err == nil
+		}
+	}
+	return 0, false
+}
+
 // Descriptors gives how many descriptors a process has open; false if it is gone.
 func Descriptors(pid int) (int, bool) {
 	names, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
