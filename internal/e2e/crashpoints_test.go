@@ -142,7 +142,7 @@ type told struct {
 // compare holds a run, however it ended, against the reference.
 func (r *crashRig) compare(t *testing.T, db string, did ran, told *told) {
 	t.Helper()
-	at := standing(t, db)
+	at := standing(t, r.daemon, db)
 	if want := r.activity[at.height]; at.height > 0 && at.hashes() != want {
 		t.Errorf("at height %d the activity hashes are %s, those of the undisturbed run %s", at.height, at.hashes(), want)
 	}

@@ -246,7 +246,7 @@ func (r *crashRig) reference(t *testing.T) []site {
 			}
 		}
 		sites = append(sites, did.sites(height, kill{})...)
-		r.activity[height] = standing(t, db).hashes()
+		r.activity[height] = standing(t, r.daemon, db).hashes()
 	}
 	return sites
 }

@@ -304,7 +304,7 @@ func TestHostileHosts(t *testing.T) {
 	bin, db := program(t), filepath.Join(t.TempDir(), "db")
 	cmd, _ := start(t, bin, config(t), db, 2)
 	must(t, cmd.Wait())
-	before := standing(t, db)
+	before := standing(t, bin, db)
 	lives, peak := 0, int64(0)
 	for _, place := range slices.Sorted(maps.Keys(places)) {
 		for _, name := range slices.Sorted(maps.Keys(hostileWays)) {
@@ -321,7 +321,7 @@ func TestHostileHosts(t *testing.T) {
 		}
 	}
 	wantNoProcess(t, filepath.Dir(db))
-	if after := standing(t, db); after != before {
+	if after := standing(t, bin, db); after != before {
 		t.Errorf("the databases stand at %v, stood at %v", after, before)
 	}
 	t.Logf("%d hostile hosts, at most %d MiB in a daemon", lives, peak>>20)

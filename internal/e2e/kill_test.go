@@ -121,7 +121,7 @@ func TestKilledAnywhereEndsTheSame(t *testing.T) {
 			close(stop)
 			kills += <-killed
 			wantNoProcess(t, filepath.Dir(db))
-			standing(t, db)
+			standing(t, bin, db)
 			if err == nil {
 				if got := hashesOf(t, db, out.String()); got != want {
 					t.Errorf("round %d ends in %s, undisturbed runs in %s", round, got, want)
