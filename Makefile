@@ -8,7 +8,7 @@ endif
 MAKEFLAGS += --no-print-directory
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-TEST_TIMEOUT := 14m
+TEST_TIMEOUT := 25m
 BENCH ?= .
 PKG ?= ./...
 SOAK ?=
