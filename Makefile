@@ -92,7 +92,7 @@ fuzz: prerequisites engine native-sanitized bundles ## fuzz every target for a w
 	@tools/fuzz.sh '$(FUZZ_TIME)' '$(FUZZ)'
 
 .PHONY: workers
-workers: prerequisites engine bundles ## kill, stop and starve workers at every step of their protocol, in every way, and flood them (half an hour)
+workers: prerequisites engine native bundles ## kill, stop and starve workers at every step of their protocol, in every way, and flood them (half an hour)
 	@echo 'workers: go test -race -run "Workers|Floods" ./supervisor' >&2
 	@VATWORKERD_LONG=1 go test -race -timeout 120m -v -run 'Workers|Floods' ./supervisor
 

@@ -88,6 +88,7 @@ var ways = []string{"SIGKILL", "SIGSEGV", "SIGABRT", "SIGSTOP", "RLIMIT_AS", "RL
 // matrix runs the same life on workers that are interfered with.
 type matrix struct {
 	t     *testing.T
+	image xsnap.Image
 	clock *handClock
 	times sync.WaitGroup // where the clock runs
 
@@ -122,7 +123,7 @@ func (m *matrix) act(way string) func(w *xsnap.Worker) {
 func (m *matrix) rig(t *testing.T, s *saboteur) *rig {
 	m.clock = newHandClock()
 	r := newRig(t, func(o *Options) {
-		o.clock = m.clock.ticks
+		o.Image, o.clock = m.image, m.clock.ticks
 		o.Watch = xsnap.Watch{SilenceLimit: xsnap.DefaultSilenceLimit}
 		o.wrap = func(real starter) starter { s.realStarter = real.(*realStarter); return s }
 	})
@@ -260,19 +261,38 @@ func sabotages() (lives [][]sabotage) {
 // and nothing differs from the undisturbed life. With VATWORKERD_LONG set every
 // step is tried in all ways.
 func TestWorkersDieAtEveryStep(t *testing.T) {
-	m := &matrix{t: t}
+	dieAtEveryStep(t, testImage(t), 1)
+}
+
+// TestNativeWorkersDieAtEveryStep has native workers, and in the short form some
+// of the lives.
+func TestNativeWorkersDieAtEveryStep(t *testing.T) {
+	each := 5 // so that they differ in their ways
+	if isLong() {
+		each = 1
+	}
+	dieAtEveryStep(t, nativeImage(t), each)
+}
+
+// dieAtEveryStep leads each of so many lives.
+func dieAtEveryStep(t *testing.T, image xsnap.Image, each int) {
+	m := &matrix{t: t, image: image}
 	m.undisturbed(t)
 	t.Run("the table has every step", m.testTable)
-	did, lost := 0, 0
-	for _, all := range sabotages() {
+	did, lives, lost := 0, 0, 0
+	for i, all := range sabotages() {
+		if i%each != 0 {
+			continue
+		}
 		var names []string
 		for _, one := range all {
 			names = append(names, one.step.name+", "+one.way)
 		}
 		t.Run(strings.Join(names, "; "), func(t *testing.T) { lost += m.interfere(t, all) })
 		did += len(all)
+		lives++
 	}
-	t.Logf("%d sabotages in %d lives at %d steps, %d workers lost, every life as the undisturbed one", did, len(sabotages()), len(workerSteps), lost)
+	t.Logf("%d sabotages in %d lives at %d steps, %d workers lost, every life as the undisturbed one", did, lives, len(workerSteps), lost)
 }
 
 // isLong asks for what takes too long for every day.
@@ -306,7 +326,7 @@ func (m *matrix) testTable(t *testing.T) {
 // tries there is a panic that names vat and cause, and the store is as it was
 // after the crank before; opened again, it lives on to the same end.
 func TestWorkersThatAlwaysDie(t *testing.T) {
-	m := &matrix{t: t}
+	m := &matrix{t: t, image: testImage(t)}
 	m.undisturbed(t)
 	for i, step := range workerSteps {
 		if !isLong() && i%8 != 0 {
