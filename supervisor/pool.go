@@ -101,6 +101,8 @@ func (p *pool) adopt(vatID string, w *worker) {
 		// that cannot be pinned is only slower.
 		_ = w.process.PinTo(p.kit.cpu)
 	}
+	// A recording may have begun after this worker was made, while it was not here yet.
+	w.process.Tape().RecordTo(p.kit.recorders.of(vatID))
 	p.kit.live.workerUp(w)
 	if elem := p.byVat[vatID]; elem != nil {
 		p.kit.reaper.end(elem.Value.(*worker))
