@@ -40,8 +40,7 @@ func TestBesideARun(t *testing.T) {
 	r := newRig(t)
 	r.writeConfig("config.json", threeVats)
 	r.ok("run", "config.json", "--db", "db")
-	cmd := r.command("send", "alice", "count", "--db", "db")
-	stop := stopWorker(t, r, cmd)
+	cmd, ended, resume := stopWorker(t, r, "send", "alice", "count", "--db", "db")
 	// Each of the three waits for the end of the crank as long as it may.
 	var told, shown, listed outcome
 	var asked sync.WaitGroup
@@ -67,43 +66,69 @@ func TestBesideARun(t *testing.T) {
 	if out.code != exitFailed || !strings.Contains(out.stderr, holder) || !strings.Contains(out.stderr, "hint: "+besideHint) {
 		t.Errorf("vat pause: exit %d, %s", out.code, out.stderr)
 	}
-	stop()
-	if err := cmd.Wait(); err != nil {
+	resume()
+	if err := <-ended; err != nil {
 		t.Errorf("the command beside which was looked: %v", err)
 	}
 }
 
-// stopWorker starts a command, stops the worker that it delivers to, and gives
-// what lets it go on.
-func stopWorker(t *testing.T, r *rig, cmd *exec.Cmd) (resume func()) {
+// stopWorker starts a command and stops the worker that it delivers to. Where
+// the delivery is over first the command is started again.
+func stopWorker(t *testing.T, r *rig, args ...string) (cmd *exec.Cmd, ended <-chan error, resume func()) {
 	t.Helper()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, "stopped worker", func() (ok bool) {
+		cmd = r.command(args...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		end := make(chan error, 1)
+		go func() { end <- cmd.Wait() }()
+		ended = end
+		resume, ok = stopItsWorker(t, r, cmd.Process.Pid, end)
+		return ok
+	})
+	return cmd, ended, resume
+}
+
+// stopItsWorker is false if the process has ended before.
+func stopItsWorker(t *testing.T, r *rig, pid int, ended <-chan error) (resume func(), ok bool) {
+	t.Helper()
 	stopped := map[int]bool{}
-	eventually(t, "stopped worker", func() bool {
-		for _, pid := range descendants(t, cmd.Process.Pid) {
-			line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	resume = func() {
+		for worker := range stopped {
+			_ = unix.Kill(worker, unix.SIGCONT)
+		}
+	}
+	for len(ended) == 0 {
+		for _, child := range descendants(t, pid) {
+			line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child))
 			program, name, _ := strings.Cut(string(line), "\x00")
-			if err == nil && strings.HasPrefix(filepath.Base(program), "xsnap") && !strings.HasPrefix(name, "spare-") && !stopped[pid] {
-				_ = unix.Kill(pid, unix.SIGSTOP)
-				stopped[pid] = true
+			if err == nil && strings.HasPrefix(filepath.Base(program), "xsnap") && !strings.HasPrefix(name, "spare-") && !stopped[child] {
+				_ = unix.Kill(child, unix.SIGSTOP)
+				stopped[child] = true
 			}
 		}
-		client, err := control.Dial(t.Context(), filepath.Join(r.dir, "db", vatsSocket), pipeproto.AccessRead)
-		if err != nil {
-			return false
-		}
-		defer client.Close()
-		var live pipeproto.Live
-		err = client.Call(t.Context(), pipeproto.ReqLive, nil, &live, nil)
-		return err == nil && live.Doing != nil && live.Doing.VatID != "" && len(stopped) > 0
-	})
-	return func() {
-		for pid := range stopped {
-			_ = unix.Kill(pid, unix.SIGCONT)
+		if len(stopped) > 0 && isDelivering(t, r) {
+			return resume, true
 		}
 	}
+	if err := <-ended; err != nil {
+		t.Fatalf("the command that was to be stopped: %v", err)
+	}
+	return nil, false
+}
+
+// isDelivering asks the daemon of db.
+func isDelivering(t *testing.T, r *rig) bool {
+	t.Helper()
+	client, err := control.Dial(t.Context(), filepath.Join(r.dir, "db", vatsSocket), pipeproto.AccessRead)
+	if err != nil {
+		return false
+	}
+	defer client.Close()
+	var live pipeproto.Live
+	err = client.Call(t.Context(), pipeproto.ReqLive, nil, &live, nil)
+	return err == nil && live.Doing != nil && live.Doing.VatID != ""
 }
 
 // foreignHost is a kernel host that is not this program: a real daemon serves

@@ -15,7 +15,7 @@ import (
 // here may import none.
 func allowed() map[string][]string {
 	return map[string][]string{
-		"bench":          {"kernelhost", "kernelhost/config", "kernelhost/capdata", "pipeproto", "xsnap"},
+		"bench":          {"kernelhost", "kernelhost/config", "kernelhost/capdata", "pipeproto", "xsnap", "internal/procs"},
 		"cmd/vatworkerd": {"kernelhost", "kernelhost/config", "kernelhost/capdata", "supervisor", "dbdir", "swingstore", "control", "workerlogs", "slogfile", "frames", "xsnap", "pipeproto", "store"},
 		"dbdir":          {"kernelhost", "kernelhost/config", "supervisor", "snapshots", "transcripts", "pipeproto", "store"},
 		"kernelhost":     {"kernelhost/config", "kernelhost/capdata", "pipeproto", "store"},
