@@ -71,6 +71,11 @@ build: ## build bin/vatworkerd
 	@echo 'build: bin/vatworkerd' >&2
 	@go build -buildvcs=auto -o bin/vatworkerd ./cmd/vatworkerd
 
+.PHONY: man
+man: build ## write the manual page, docs/vatworkerd.1, anew from the commands
+	@bin/vatworkerd man >docs/vatworkerd.1.new
+	@mv docs/vatworkerd.1.new docs/vatworkerd.1
+
 .PHONY: demo
 demo: prerequisites $(if $(filter native,$(ENGINE)),native,engine) bundles build ## build all, then run the demo vats and show what happens (ENGINE=native)
 	@rm -rf $(DEMO_DB)

@@ -82,6 +82,9 @@ func consensusTables() []consensusTable {
 // ownTables lists the tables that are outside of the undo.
 func ownTables() []string { return []string{"local", "outbox", "prepared", "undo"} }
 
+// SchemaVersion is the version of the files that this program writes.
+func SchemaVersion() int { return len(migrations) }
+
 // migrate brings the file to the present schema, in one transaction.
 func (d *DB) migrate() error {
 	found, err := schemaVersion(d, d.path)

@@ -143,6 +143,7 @@ var (
 	waits     = regexp.MustCompile(`(?m)^(verify snapshots|verify swing-store|verify database|backup|check backup|rehearse|replay .*|bundle)  .*\n`) // comes if the machine is slow
 	machine   = regexp.MustCompile(`share CPU [0-9]+|[0-9]+ may be open|\S*/node, \S*/tools/bundle.mjs`)
 	stamps    = regexp.MustCompile(`\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d+Z?`)
+	goVersion = regexp.MustCompile(`\bgo1\.[0-9a-z.]+`)
 	gaps      = regexp.MustCompile(`  +`)
 )
 
@@ -164,6 +165,7 @@ func (r *rig) normal(text string) string {
 	text = dates.ReplaceAllString(text, "since DATE")
 	text = instants.ReplaceAllString(text, "INSTANT")
 	text = clocks.ReplaceAllString(text, "CLOCK")
+	text = goVersion.ReplaceAllString(text, "GO")
 	text = machine.ReplaceAllStringFunc(text, ofMachine)
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {

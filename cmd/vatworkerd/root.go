@@ -74,7 +74,7 @@ func (a *app) rootCommand() *cobra.Command {
 			return a.checkColor()
 		},
 	}
-	root.CompletionOptions.DisableDefaultCmd = a.stay != nil
+	root.CompletionOptions.DisableDefaultCmd = true // ours is in completion.go
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError("%v", err).hint("%s --help lists the flags", cmd.CommandPath())
 	})
@@ -92,6 +92,9 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.BoolVar(&a.logJSON, "log-json", false, "log JSON lines")
 	flags.StringVar(&a.color, "color", "auto", "colours: auto (on a terminal), always, never")
 	root.AddCommand(a.commands()...)
+	if a.stay == nil { // cobra keeps these for ever
+		a.completeAll(root)
+	}
 	return root
 }
 
@@ -141,6 +144,6 @@ func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.runCommand(), a.sendCommand(), a.statusCommand(), a.topCommand(), a.vatCommand(), a.restartCommand(),
 		a.replayCommand(), a.spansCommand(), a.snapshotCommand(), a.verifyCommand(), a.backupCommand(), a.logsCommand(), a.framesCommand(), a.swingstoreCommand(), a.doctorCommand(),
-		a.serveCommand(), a.versionCommand(),
+		a.serveCommand(), a.versionCommand(), a.completionCommand(), a.manCommand(),
 	}
 }
