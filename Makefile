@@ -68,7 +68,7 @@ bundles: npm ## bundle the vats of testdata/bundles and kernelhost/vats into bui
 .PHONY: build
 build: ## build bin/vatworkerd
 	$(call need,linux go cc)
-	@echo 'build: bin/vatworkerd' >&2
+	@echo 'build: bin/vatworkerd$(if $(wildcard bin/vatworkerd),, (the first time about a minute))' >&2
 	@go build -buildvcs=auto -o bin/vatworkerd ./cmd/vatworkerd
 
 .PHONY: man
