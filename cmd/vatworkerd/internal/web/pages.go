@@ -95,7 +95,7 @@ func (choice) States() []string { return watch.States() }
 // listPage is what the page of vats shows.
 type listPage struct {
 	vatsDoc
-	Choice choice
+	Choice choice `json:"-"` // of what the page itself shows
 }
 
 func (s *Server) vats(w http.ResponseWriter, r *http.Request) {

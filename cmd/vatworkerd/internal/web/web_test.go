@@ -161,6 +161,9 @@ func TestPages(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &doc); err != nil || status != http.StatusOK || len(doc) < 4 {
 			t.Errorf("%s as JSON: %d, %v", path, status, err)
 		}
+		if _, ok := doc["Choice"]; ok {
+			t.Errorf("%s as JSON: it has what is only the page's", path)
+		}
 		if strings.Contains(text, "\x1b") || strings.Contains(text, "\u202e") {
 			t.Errorf("%s as JSON: text that a terminal obeys", path)
 		}
