@@ -74,7 +74,7 @@ func (s *Supervisor) runCrank(body func(*crank) error) error {
 			deaths++
 			s.warn("%v (try %d of %d)", lost, deaths, maxCrankTries)
 			s.speech.note(lost.vatID, "error", lost.err.Error())
-			s.emit(pipeproto.VatEvent{Kind: pipeproto.VatWorkerLost, VatID: lost.vatID, Detail: lost.err.Error()})
+			s.emit(pipeproto.VatEvent{Kind: pipeproto.VatWorkerLost, VatID: lost.vatID, Name: s.speech.at(lost.vatID).name, Detail: lost.err.Error()})
 			if deaths == maxCrankTries {
 				return s.panic(fmt.Errorf("worker of %s died %d times for reasons outside the vat: %w", lost.vatID, deaths, lost.err))
 			}

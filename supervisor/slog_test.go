@@ -32,6 +32,7 @@ type slogLine struct {
 	Args         []string `json:"args"`
 	Reason       string   `json:"reason"`
 	Event        string   `json:"event"`
+	Name         string   `json:"name"`
 	Hash         string   `json:"hash"`
 	SnapPos      int64    `json:"snapPos"`
 	EndPosition  int64    `json:"endPosition"`
@@ -258,7 +259,9 @@ func TestSlogOfADeath(t *testing.T) {
 	if died < 0 || all[died].Reason != "signal 9 (killed)" {
 		t.Fatalf("its end is not told: %d", died)
 	}
-	if !slices.ContainsFunc(all, func(l slogLine) bool { return l.Type == slogfile.TypeVatEvent && l.Event == pipeproto.VatWorkerLost }) {
+	if !slices.ContainsFunc(all, func(l slogLine) bool {
+		return l.Type == slogfile.TypeVatEvent && l.Event == pipeproto.VatWorkerLost && l.Name != ""
+	}) {
 		t.Error("the loss is not told")
 	}
 	if !slices.ContainsFunc(all, func(l slogLine) bool { return l.Type == slogfile.TypeCrankFinish && l.ActivityHash == "" }) {
