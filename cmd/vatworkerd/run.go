@@ -74,6 +74,9 @@ func (a *app) run(ctx context.Context, configPath string, blockCranks int64, sta
 	if err != nil {
 		return err
 	}
+	if err := a.checkRun(); err != nil {
+		return err
+	}
 	if err := a.workers.checkMachine(func(line string) { a.note("%s", line) }); err != nil {
 		return err
 	}
@@ -112,6 +115,23 @@ func (a *app) run(ctx context.Context, configPath string, blockCranks int64, sta
 		}
 		return a.ran(s, promise, time.Since(began))
 	})
+}
+
+// checkRun refuses flags that cannot be meant and an engine that is not there
+// before anything is bundled, which takes long.
+func (a *app) checkRun() error {
+	if err := a.checkFlags(); err != nil {
+		return err
+	}
+	if a.db == "" {
+		_, err := a.findEngine()
+		return err
+	}
+	if info, err := os.Stat(a.db); err == nil && !info.IsDir() {
+		return usageError("cannot use --db %s: it is no directory", screen.Escape(a.db))
+	}
+	_, err := a.engineFor(a.db)
+	return err
 }
 
 // isNew tells whether `run` is to create its database.
