@@ -32,8 +32,8 @@ func (a *app) doctorCommand() *cobra.Command {
 	var writeFlags bool
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Check this machine, the engine and (with --db) a database", Args: noArguments,
-		Long: "doctor checks what vats need to run here. With --db it also opens the database and reads every\n" +
-			"heap snapshot. It changes nothing, unless --write-explicit-flags asks it to write both flags into\n" +
+		Long: "doctor checks what vats need to run here, and says what to change and what that would gain. With\n" +
+			"--db it also looks at the disk, opens the database and reads every heap snapshot. It changes nothing, unless --write-explicit-flags asks it to write both flags into\n" +
 			"the records of vats from before there were flags.",
 	}
 	cmd.Flags().BoolVar(&writeFlags, "write-explicit-flags", false, "write the suspended and paused flags into records that lack them")
@@ -45,7 +45,13 @@ func (a *app) doctorCommand() *cobra.Command {
 		}
 		doc := doctorDoc{Findings: []finding{a.checkEngine(), checkBundler(), a.checkCPU(), a.checkDescriptors()}}
 		doc.Findings = append(doc.Findings, a.workers.findings()...)
+		total, err := totalMemory()
+		if err != nil {
+			return err
+		}
+		doc.Findings = append(doc.Findings, a.pool.checkMemory(total), a.workers.checkHugePages(hugePagesFile))
 		if a.db != "" {
+			doc.Findings = append(doc.Findings, checkDisk(a.path(a.db)))
 			if err := a.examine(cmd.Context(), writeFlags, &doc); err != nil {
 				return err
 			}

@@ -141,7 +141,9 @@ var (
 	clocks    = regexp.MustCompile(`(?m)\b[0-9]{2}:[0-9]{2}:[0-9]{2}$`)
 	pids      = regexp.MustCompile(`\b(process|pid) [0-9]+\b`)
 	waits     = regexp.MustCompile(`(?m)^(verify snapshots|verify swing-store|verify database|backup|check backup|rehearse|replay .*|bundle)  .*\n`) // comes if the machine is slow
-	machine   = regexp.MustCompile(`share CPU [0-9]+|[0-9]+ may be open|\S*/node, \S*/tools/bundle.mjs`)
+	hostTold  = regexp.MustCompile(`(?m)^(memory|huge pages|disk) +ok  .*(\n +hint: .*)?$`)                                                          // of doctor
+	hostJSON  = regexp.MustCompile(`("check": "(?:memory|huge pages|disk)",\s+"ok": true,\s+"detail": )"[^"]*"(,\s+"hint": "[^"]*")?`)
+	machine   = regexp.MustCompile(`share CPU [0-9]+|[0-9]+ may be open|[^\s"]*/node, [^\s"]*/tools/bundle.mjs`)
 	stamps    = regexp.MustCompile(`\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d+Z?`)
 	goVersion = regexp.MustCompile(`\bgo1\.[0-9a-z.]+`)
 	gaps      = regexp.MustCompile(`  +`)
@@ -159,6 +161,8 @@ func (r *rig) normal(text string) string {
 	text = hashes.ReplaceAllString(text, "HASH")
 	text = micros.ReplaceAllString(text, "${1}N")
 	text = bytesJSON.ReplaceAllString(text, "${1}N")
+	text = hostTold.ReplaceAllString(text, "$1  ok  AS IT IS")
+	text = hostJSON.ReplaceAllString(text, `${1}"AS IT IS"`)
 	text = sizes.ReplaceAllString(text, "SIZE")
 	text = millis.ReplaceAllString(text, "TIME")
 	text = meters.ReplaceAllString(text, "${1}N${2}")
