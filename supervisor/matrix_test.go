@@ -237,7 +237,7 @@ func (m *matrix) interfere(t *testing.T, all []sabotage) (lost int) {
 	return lost
 }
 
-// sabotages are what each life suffers. In the short form there are two in a
+// sabotages are what each life suffers. In the short form there are three in a
 // life, far apart, and each step has one of the ways; a crank bears two.
 func sabotages() (lives [][]sabotage) {
 	if isLong() {
@@ -248,7 +248,7 @@ func sabotages() (lives [][]sabotage) {
 		}
 		return lives
 	}
-	lives = make([][]sabotage, (len(workerSteps)+1)/2)
+	lives = make([][]sabotage, (len(workerSteps)+2)/3)
 	for i, step := range workerSteps {
 		life := &lives[i%len(lives)]
 		*life = append(*life, sabotage{step, ways[i%len(ways)]})
