@@ -85,7 +85,7 @@ func TestPinsAreBounded(t *testing.T) {
 // TestWhoHasToGo compares the choice with a plain reading of the rule.
 func TestWhoHasToGo(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		k := &kit{cpu: -1, reaper: newReaper(-1, newLive()), live: newLive(), census: &census{bounds: bounds{workers: 100}}}
+		k := &kit{cpu: -1, reaper: newReaper(-1, newLive()), live: newLive(), census: &census{bounds: bounds{workers: 100}}, recorders: newRecorders()}
 		var gone string
 		p := newPool(k, func(w *worker, _ string) { gone = w.vatID })
 		fake := &fakeStarter{}

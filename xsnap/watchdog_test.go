@@ -175,7 +175,9 @@ func (r *watchRig) await(kind AlarmKind) Alarm {
 		case r.clock <- r.now:
 			r.now = r.now.Add(time.Second)
 		case a := <-r.told:
-			if a.Kind == AlarmSilent && kind == AlarmKilled {
+			// A stopped worker's pipe may still take something of a heap, which ends
+			// the first silence.
+			if kind == AlarmKilled && a.Kind != AlarmKilled {
 				continue
 			}
 			if a.Kind != kind {
