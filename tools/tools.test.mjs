@@ -1,4 +1,4 @@
-// tools.test.mjs: tests of the bundler and of the check for prerequisites.
+// tools.test.mjs: tests of the bundler, of the check for prerequisites, and of the notices of licences.
 // `make test` runs them, with build/npm installed: node --test tools/
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -7,6 +7,7 @@ import path from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { notices, npmParts } from './notices.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 
@@ -111,4 +112,25 @@ test('a missing or old prerequisite is one line', t => {
   assert.match(need('npm'), /^missing prerequisite: npm; install .*\n$/);
   assert.match(need('go'), /^go 1\.20\.1 is too old; install Go 1\.26 .*\n$/);
   assert.match(need('node'), /^node 18\.1\.0 is too old; install Node\.js 20\.9 .*\n$/);
+});
+
+test('the notices have the licence of each package, the same text once', t => {
+  const dir = directory(t, {
+    'a/package.json': '{"name":"a","version":"1.0.0","license":"MIT"}',
+    'a/LICENSE.md': 'do as you like\n',
+    'a/node_modules/b/package.json': '{"name":"b","version":"2.0.0"}',
+    'a/node_modules/b/COPYING': 'ask first\n',
+    '@s/c/package.json': '{"name":"@s/c","version":"3.0.0","license":"MIT"}',
+    '@s/c/license': 'do as you like\n',
+  });
+  const text = notices(npmParts(dir));
+  for (const part of ['npm @s/c 3.0.0\nnpm a 1.0.0\n', 'npm b 2.0.0', 'Licence: MIT\n\ndo as you like', 'ask first']) {
+    assert.ok(text.includes(part), `${part} is not in\n${text}`);
+  }
+  assert.equal(text.match(/do as you like/g).length, 1);
+});
+
+test('what has no licence is not given away', t => {
+  const dir = directory(t, { 'a/package.json': '{"name":"a","version":"1.0.0"}', 'a/index.js': '' });
+  assert.throws(() => notices(npmParts(dir)), /^Error: npm a 1\.0\.0 has no licence$/);
 });
