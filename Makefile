@@ -14,6 +14,9 @@ PKG ?= ./...
 SOAK ?=
 DEMO_DB := build/demo
 ENGINE ?= stock
+PREFIX ?= /usr/local
+DESTDIR ?=
+DIST := build/dist
 
 BUNDLE_SOURCES := $(wildcard testdata/bundles/*.js) $(wildcard kernelhost/vats/*.js)
 BENCH_SOURCES := $(wildcard bench/vats/*.js)
@@ -155,6 +158,19 @@ scale: prerequisites engine native bundles build peer bench-tools ## measure a s
 .PHONY: bench-go
 bench-go: prerequisites engine native bundles build ## run the Go benchmarks (BENCH=pattern PKG=./dir)
 	@go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m $(PKG)
+
+.PHONY: install
+install: prerequisites engine native bundles ## install below PREFIX=/usr/local, the program linked statically
+	@tools/stage.sh '$(DESTDIR)$(PREFIX)'
+
+.PHONY: dist
+dist: prerequisites ## make the release of the last commit, with its sum, in build/dist
+	$(call need,git tar gzip)
+	@tools/dist.sh $(DIST)
+
+.PHONY: dist-check
+dist-check: dist engine native ## make it a second time, compare the bytes, and run the demo from nothing but the release
+	@tools/distcheck.sh $(DIST)
 
 .PHONY: clean
 clean: ## remove build/ and bin/ (the cache of engines outside the clone stays)

@@ -63,20 +63,26 @@ func (b builtEngine) find() (enginePaths, error) {
 		hint("run `make %s`, or name one with --engine", b.target)
 }
 
-// homes are where vatworkerd may have been built: the directory above this
-// program's own, and VATWORKERD_HOME.
+// homes are where vatworkerd's other files may be: around this program, and VATWORKERD_HOME.
 func homes() []string {
 	var dirs []string
 	if exe, err := os.Executable(); err == nil {
 		if real, err := filepath.EvalSymlinks(exe); err == nil {
 			exe = real
 		}
-		dirs = append(dirs, filepath.Join(filepath.Dir(exe), ".."))
+		dirs = homesAround(exe)
 	}
 	if home := os.Getenv("VATWORKERD_HOME"); home != "" {
 		dirs = append(dirs, home)
 	}
 	return dirs
+}
+
+// homesAround are the clone that a program was built in, and where tools/stage.sh
+// puts the files of one that was installed.
+func homesAround(program string) []string {
+	above := filepath.Dir(filepath.Dir(program))
+	return []string{above, filepath.Join(above, "lib", "vatworkerd")}
 }
 
 // engineAt takes a binary or a directory; the bundles lie beside the binary.

@@ -21,7 +21,7 @@ func manPage(root *cobra.Command) manpage.Page {
 			{Term: "VATWORKERD_DB", Meaning: "the database, where --db is not given"},
 			{Term: "VATWORKERD_CACHE", Meaning: "the directory for base snapshots, where --cache is not given"},
 			{Term: "VATWORKERD_SLOG", Meaning: "the slog, where --slog is not given"},
-			{Term: "VATWORKERD_HOME", Meaning: "where else to look for build/engine, build/native and build/bundles"},
+			{Term: "VATWORKERD_HOME", Meaning: "where else to look for build/engine, build/native and build/bundles than around the program"},
 			{Term: "NO_COLOR", Meaning: "no colours, unless --color always"},
 		},
 		ExitCodes: []manpage.Entry{
