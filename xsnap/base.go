@@ -153,9 +153,14 @@ func (c *BaseCache) build(image Image) (f *os.File, err error) {
 	return f, err
 }
 
-// write makes the heap with a worker that is metered as vats' workers are.
 func (c *BaseCache) write(image Image, dst io.Writer) (hash string, err error) {
-	w, err := c.spawner.Start(image.Engine, StartOptions{Name: "base-snapshot", MeterLimit: DefaultMeterLimit, CPU: -1, Sandbox: c.Sandbox, Watch: c.Watch})
+	return c.spawner.writeBase(image, StartOptions{Name: "base-snapshot", CPU: -1, Sandbox: c.Sandbox, Watch: c.Watch}, dst)
+}
+
+// writeBase makes the heap with a worker that is metered as vats' workers are.
+func (s *Spawner) writeBase(image Image, o StartOptions, dst io.Writer) (hash string, err error) {
+	o.MeterLimit, o.From = DefaultMeterLimit, nil
+	w, err := s.Start(image.Engine, o)
 	if err != nil {
 		return "", err
 	}

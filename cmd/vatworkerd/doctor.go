@@ -7,7 +7,6 @@ import (
 	"os/exec"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"vatworkerd/cmd/vatworkerd/internal/screen"
 	"vatworkerd/kernelhost"
@@ -32,9 +31,11 @@ func (a *app) doctorCommand() *cobra.Command {
 	var writeFlags bool
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Check this machine, the engine and (with --db) a database", Args: noArguments,
-		Long: "doctor checks what vats need to run here, and says what to change and what that would gain. With\n" +
-			"--db it also looks at the disk, opens the database and reads every heap snapshot. It changes nothing, unless --write-explicit-flags asks it to write both flags into\n" +
-			"the records of vats from before there were flags.",
+		Long: "doctor checks what vats need to run here, and says what to change and what that would gain. It\n" +
+			"starts a worker of each engine and compares its heap with the one that it has everywhere. With --db\n" +
+			"it also looks at the disk, opens the database and reads every heap snapshot; verify checks all of\n" +
+			"it. It changes nothing, unless --write-explicit-flags asks it to write both flags into the records\n" +
+			"of vats from before there were flags.",
 	}
 	cmd.Flags().BoolVar(&writeFlags, "write-explicit-flags", false, "write the suspended and paused flags into records that lack them")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -43,13 +44,10 @@ func (a *app) doctorCommand() *cobra.Command {
 				return err
 			}
 		}
-		doc := doctorDoc{Findings: []finding{a.checkEngine(), checkBundler(), a.checkCPU(), a.checkDescriptors()}}
-		doc.Findings = append(doc.Findings, a.workers.findings()...)
-		total, err := totalMemory()
-		if err != nil {
+		var doc doctorDoc
+		if err := a.checkMachine(cmd.Context(), &doc); err != nil {
 			return err
 		}
-		doc.Findings = append(doc.Findings, a.pool.checkMemory(total), a.workers.checkHugePages(hugePagesFile))
 		if a.db != "" {
 			doc.Findings = append(doc.Findings, checkDisk(a.path(a.db)))
 			if err := a.examine(cmd.Context(), writeFlags, &doc); err != nil {
@@ -61,6 +59,22 @@ func (a *app) doctorCommand() *cobra.Command {
 	return cmd
 }
 
+// checkMachine looks at all that is there without a database.
+func (a *app) checkMachine(ctx context.Context, doc *doctorDoc) error {
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	total, err := totalMemory(ownCgroup())
+	if err != nil {
+		return err
+	}
+	doc.Findings = append(doc.Findings, checkKernel(), a.checkEngine())
+	doc.Findings = append(doc.Findings, a.testEngines(ctx)...)
+	doc.Findings = append(doc.Findings, checkBundler(), a.checkCPU(), a.checkDescriptors(), a.pool.checkProcesses(ownCgroup()))
+	doc.Findings = append(doc.Findings, a.workers.findings()...)
+	doc.Findings = append(doc.Findings, a.pool.checkMemory(total), a.workers.checkHugePages(hugePagesFile))
+	return ctx.Err()
+}
+
 // found makes a finding of a check's outcome.
 func found(check, detail string, err error) finding {
 	if err == nil {
@@ -68,15 +82,6 @@ func found(check, detail string, err error) finding {
 	}
 	f := failureOf(err)
 	return finding{Check: check, Detail: f.Error(), Hint: f.told.Hint}
-}
-
-func (a *app) checkEngine() finding {
-	paths, err := a.engineFor(a.db)
-	if err != nil {
-		return found("engine", "", err)
-	}
-	image, err := paths.load()
-	return found("engine", fmt.Sprintf("%s, %s, image %s", image.Engine.Version, image.Engine.Path, short(image.ID())), err)
 }
 
 // checkBundler looks for what bundles vat sources; ready bundles do without.
@@ -98,25 +103,6 @@ func (a *app) checkCPU() finding {
 		return found("cpu", "deliveries and workers use any CPU", err)
 	}
 	return found("cpu", fmt.Sprintf("deliveries and workers share CPU %d", cpu), err)
-}
-
-// A worker takes this many descriptors of the daemon at most, besides its own.
-const (
-	descriptorsPerWorker = 8
-	descriptorsElse      = 64
-)
-
-func (a *app) checkDescriptors() finding {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return found("descriptors", "", err)
-	}
-	need := uint64(descriptorsPerWorker*max(a.pool.maxOnline, 1) + descriptorsElse)
-	detail := fmt.Sprintf("%d may be open, %d workers need up to %d", limit.Max, a.pool.maxOnline, need)
-	if limit.Max < need {
-		return finding{Check: "descriptors", Detail: detail, Hint: "raise the limit (ulimit -n), or lower --max-online"}
-	}
-	return found("descriptors", detail, nil)
 }
 
 // examine checks a database, and writes its flags out if it was asked to.

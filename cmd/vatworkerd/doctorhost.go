@@ -41,13 +41,13 @@ func hugePagesGain(what string) string {
 // workerBytes is what the worker of a contract has in memory (docs/pool.md).
 const workerBytes = 48 << 20
 
-// checkMemory compares what --max-online workers take with what this machine has.
+// checkMemory compares what --max-online workers take with what there is for them.
 func (p *poolFlags) checkMemory(totalBytes uint64) finding {
 	need := int64(p.maxOnline) * workerBytes
 	if p.maxMemory > 0 {
 		need = min(need, int64(p.maxMemory))
 	}
-	detail := fmt.Sprintf("this machine has %s, workers of contracts take up to %s", screen.Bytes(int64(totalBytes)), screen.Bytes(need))
+	detail := fmt.Sprintf("%s may be used, workers of contracts take up to %s", screen.Bytes(int64(totalBytes)), screen.Bytes(need))
 	if uint64(need) <= totalBytes {
 		return found("memory", detail, nil)
 	}
@@ -55,14 +55,6 @@ func (p *poolFlags) checkMemory(totalBytes uint64) finding {
 		Check: "memory", OK: true, Detail: detail,
 		Hint: "lower --max-online, or set --max-memory: vats are paged out then before the system swaps, or kills workers",
 	}
-}
-
-func totalMemory() (uint64, error) {
-	var info unix.Sysinfo_t
-	if err := unix.Sysinfo(&info); err != nil {
-		return 0, fmt.Errorf("cannot read how much memory there is: %w", err)
-	}
-	return info.Totalram * uint64(info.Unit), nil
 }
 
 // lowDiskBytes is less than a database of busy vats may need in a day.

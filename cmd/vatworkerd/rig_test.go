@@ -141,8 +141,8 @@ var (
 	clocks    = regexp.MustCompile(`(?m)\b[0-9]{2}:[0-9]{2}:[0-9]{2}$`)
 	pids      = regexp.MustCompile(`\b(process|pid) [0-9]+\b`)
 	waits     = regexp.MustCompile(`(?m)^(verify snapshots|verify swing-store|verify database|backup|check backup|rehearse|replay .*|bundle)  .*\n`) // comes if the machine is slow
-	hostTold  = regexp.MustCompile(`(?m)^(memory|huge pages|disk) +ok  .*(\n +hint: .*)?$`)                                                          // of doctor
-	hostJSON  = regexp.MustCompile(`("check": "(?:memory|huge pages|disk)",\s+"ok": true,\s+"detail": )"[^"]*"(,\s+"hint": "[^"]*")?`)
+	hostTold  = regexp.MustCompile(`(?m)^(kernel|processes|memory|huge pages|disk) +ok  .*(\n +hint: .*)?$`)                                         // of doctor
+	hostJSON  = regexp.MustCompile(`("check": "(?:kernel|processes|memory|huge pages|disk)",\s+"ok": true,\s+"detail": )"[^"]*"(,\s+"hint": "[^"]*")?`)
 	machine   = regexp.MustCompile(`share CPU [0-9]+|[0-9]+ may be open|[^\s"]*/node, [^\s"]*/tools/bundle.mjs`)
 	stamps    = regexp.MustCompile(`\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d+Z?`)
 	goVersion = regexp.MustCompile(`\bgo1\.[0-9a-z.]+`)
