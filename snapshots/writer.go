@@ -55,6 +55,9 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// Sum gives the hash of what was written so far, hex.
+func (w *Writer) Sum() string { return hex.EncodeToString(w.hash.Sum(nil)) }
+
 // Commit makes the snapshot durable under its name. A sound file that has the
 // name already is kept instead. After an error nothing of the snapshot is left.
 // Errors: *NoSpaceError, *IOError.
@@ -83,7 +86,7 @@ func (w *Writer) CommitLater() (Info, error) {
 // seal says what the file is to hold, before the queue ends.
 func (w *Writer) seal() Info {
 	w.ended = true
-	w.saving.promised = Info{Hash: hex.EncodeToString(w.hash.Sum(nil)), UncompressedSize: w.size}
+	w.saving.promised = Info{Hash: w.Sum(), UncompressedSize: w.size}
 	return w.saving.promised
 }
 

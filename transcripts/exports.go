@@ -1,0 +1,129 @@
+package transcripts
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"vatworkerd/store"
+)
+
+// maxItemBytes bounds a line of a span's artifact: what JavaScript may hold in one
+// string.
+const maxItemBytes = 512 << 20
+
+// HashError says that a span's items are not those that its hash is of.
+type HashError struct {
+	Place     string // the span's artifact
+	Want, Got string
+}
+
+func (e *HashError) Error() string {
+	return fmt.Sprintf("%s: the hash of its items is not the recorded one: %s is recorded, they have %s", e.Place, e.Want, e.Got)
+}
+
+// WriteItems writes the span's artifact as the JavaScript store exports it: an item
+// a line. Errors: *MissingItemsError, *HashError, w's.
+func (s Span) WriteItems(r Reader, w io.Writer) error {
+	hash := EmptySpanHash()
+	err := Each(r, s.VatID, s.StartPos, s.EndPos, func(_ int64, item string) error {
+		hash = NextSpanHash(hash, item)
+		if _, err := io.WriteString(w, item); err != nil {
+			return err
+		}
+		_, err := io.WriteString(w, "\n")
+		return err
+	})
+	if err == nil && hash != s.Hash {
+		err = &HashError{Place: s.Place(), Want: s.Hash, Got: hash}
+	}
+	return err
+}
+
+// spanJSON is a span's export record (transcriptStore.js, spanRec).
+type spanJSON struct {
+	VatID       *string      `json:"vatID"`
+	StartPos    *int64       `json:"startPos"`
+	EndPos      *int64       `json:"endPos"`
+	Hash        *string      `json:"hash"`
+	IsCurrent   *json.Number `json:"isCurrent"`
+	Incarnation *int64       `json:"incarnation"`
+}
+
+// ParseExportRecord is the inverse of ExportKey and ExportRecord.
+func ParseExportRecord(key, record string) (Span, error) {
+	var j spanJSON
+	if err := json.Unmarshal([]byte(record), &j); err != nil {
+		return Span{}, fmt.Errorf("it is no record of a span: %w", err)
+	}
+	if j.VatID == nil || j.StartPos == nil || j.EndPos == nil || j.Hash == nil || j.IsCurrent == nil || j.Incarnation == nil {
+		return Span{}, errors.New("it is no record of a span: something is missing")
+	}
+	s := Span{VatID: *j.VatID, StartPos: *j.StartPos, EndPos: *j.EndPos, Hash: *j.Hash, IsCurrent: *j.IsCurrent == "1", Incarnation: *j.Incarnation}
+	switch {
+	case s.VatID == "" || strings.Contains(s.VatID, "."):
+		return s, fmt.Errorf("its vat cannot be meant: %.40q", s.VatID)
+	case s.StartPos < 0 || s.EndPos < s.StartPos || s.Incarnation < 0:
+		return s, errors.New("its positions cannot be meant")
+	case key != s.ExportKey():
+		return s, fmt.Errorf("it says that its key is %s", s.ExportKey())
+	}
+	return s, nil
+}
+
+// Restore writes the record of a span of another store.
+func Restore(c *store.Crank, s Span) error {
+	var current any
+	if s.IsCurrent {
+		current = 1
+	}
+	err := c.Exec("INSERT INTO transcriptSpans (vatID, startPos, endPos, hash, isCurrent, incarnation) VALUES (?, ?, ?, ?, ?, ?)",
+		s.VatID, s.StartPos, s.EndPos, s.Hash, current, s.Incarnation)
+	if err != nil {
+		return fmt.Errorf("cannot restore the span %s: %w", s.Place(), err)
+	}
+	c.Note("restored-span", s.ExportKey(), s.ExportRecord())
+	return nil
+}
+
+// RestoreItems writes the items of a span from its artifact. Errors: *HashError;
+// *ItemCountError; those of the reader.
+func RestoreItems(c *store.Crank, s Span, artifact io.Reader) error {
+	lines := bufio.NewScanner(artifact)
+	lines.Buffer(make([]byte, 64<<10), maxItemBytes)
+	hash, at := EmptySpanHash(), s.StartPos
+	for lines.Scan() {
+		item := lines.Text()
+		if at == s.EndPos {
+			return &ItemCountError{Place: s.Place(), Want: s.EndPos - s.StartPos}
+		}
+		err := c.Exec("INSERT INTO transcriptItems (vatID, position, item, incarnation) VALUES (?, ?, ?, ?)", s.VatID, at, item, s.Incarnation)
+		if err != nil {
+			return fmt.Errorf("cannot restore the span %s: %w", s.Place(), err)
+		}
+		hash = NextSpanHash(hash, item)
+		at++
+	}
+	switch {
+	case lines.Err() != nil:
+		return fmt.Errorf("cannot restore the span %s: %w", s.Place(), lines.Err())
+	case at != s.EndPos:
+		return &ItemCountError{Place: s.Place(), Want: s.EndPos - s.StartPos}
+	case hash != s.Hash:
+		return &HashError{Place: s.Place(), Want: s.Hash, Got: hash}
+	}
+	return nil
+}
+
+// ItemCountError says that a span's artifact has more or fewer items than the span.
+type ItemCountError struct {
+	Place string
+	Want  int64
+}
+
+func (e *ItemCountError) Error() string {
+	return fmt.Sprintf("%s: it must have %d items, one a line", e.Place, e.Want)
+}
