@@ -3,9 +3,12 @@ package dbdir
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"syscall"
 
 	"vatworkerd/pipeproto"
+	"vatworkerd/store"
+	"vatworkerd/swingexport"
 )
 
 // NoDatabaseError says that a directory holds no database.
@@ -158,4 +161,72 @@ func (e *FileError) ErrorHint() string {
 
 func (e *FileError) isFull() bool {
 	return errors.Is(e.Err, syscall.ENOSPC) || errors.Is(e.Err, syscall.EDQUOT)
+}
+
+// diskError gives an error of the operating system about a file its type.
+func diskError(err error) error {
+	var refused *fs.PathError
+	if errors.As(err, &refused) {
+		return &FileError{Op: refused.Op, Path: refused.Path, Err: refused.Err}
+	}
+	return err
+}
+
+// IncompleteError says that a database has not got all that an export was to have.
+type IncompleteError struct {
+	Mode  swingexport.Mode
+	Place string // an artifact that it lacks
+}
+
+func (e *IncompleteError) Error() string {
+	return fmt.Sprintf("cannot make an export of mode %s: the database does not hold all of %s", e.Mode, e.Place)
+}
+
+// ErrorCode is the error's code on the pipe.
+func (e *IncompleteError) ErrorCode() string { return pipeproto.CodeRefused }
+
+// ErrorHint is the user's next step.
+func (e *IncompleteError) ErrorHint() string {
+	if e.Mode == swingexport.Operational {
+		return "`vatworkerd verify` says what is wrong with the database"
+	}
+	return "old transcript items go when an incarnation ends; `--mode operational` has what vats need to go on, `--mode debug` whatever is there"
+}
+
+// NotOursError says that an export was made of another system's store.
+type NotOursError struct{ Dir string }
+
+func (e *NotOursError) Error() string {
+	return fmt.Sprintf("the export in %s is not of a database of vatworkerd: it has no record kv.%s", e.Dir, originKey)
+}
+
+// ErrorCode is the error's code on the pipe.
+func (e *NotOursError) ErrorCode() string { return pipeproto.CodeBadRequest }
+
+// ErrorHint is the user's next step.
+func (e *NotOursError) ErrorHint() string {
+	return fmt.Sprintf("`vatworkerd swingstore import %s` imports the vats of a JavaScript system; nothing was changed", e.Dir)
+}
+
+// UnsoundError says that the database that an export would make is not sound,
+// although every artifact is what its hash says.
+type UnsoundError struct {
+	Export   string
+	Problems []store.Problem
+}
+
+func (e *UnsoundError) Error() string {
+	more := ""
+	if n := len(e.Problems) - 1; n > 0 {
+		more = fmt.Sprintf(" (and %d more)", n)
+	}
+	return fmt.Sprintf("cannot import %s: its records do not agree: %s%s", e.Export, e.Problems[0], more)
+}
+
+// ErrorCode is the error's code on the pipe.
+func (e *UnsoundError) ErrorCode() string { return pipeproto.CodeCorrupt }
+
+// ErrorHint is the user's next step.
+func (e *UnsoundError) ErrorHint() string {
+	return "`vatworkerd verify` of the database that it was made of tells more; nothing was changed"
 }
