@@ -44,7 +44,7 @@ func (a *app) backupCommand() *cobra.Command {
 			"one instant, and the heap snapshots. It holds nobody up who uses the database. DIR is a database\n" +
 			"then: give it to --db to look at it, or to go on from there. backup.json in it is written last.\n" +
 			"With --check nothing is copied; the files of a backup are compared with its backup.json.",
-		Args: oneDirectory,
+		Args: oneDirectoryFor("the copy", "`vatworkerd backup DIR --db DB`"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
@@ -62,18 +62,6 @@ func (a *app) backupCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "compare the files of the backup in DIR with its backup.json; --db is not needed")
 	return cmd
-}
-
-func oneDirectory(cmd *cobra.Command, args []string) error {
-	switch {
-	case len(args) == 0:
-		return usageError("%s needs a directory for the copy", nameOf(cmd)).hint("`vatworkerd backup DIR --db DB`")
-	case len(args) > 1:
-		return usageError("%s takes one directory, but was also given %q", nameOf(cmd), args[1])
-	case args[0] == "":
-		return usageError("%s was given an empty name", nameOf(cmd))
-	}
-	return nil
 }
 
 func (a *app) makeBackup(ctx context.Context, to string) error {

@@ -87,9 +87,10 @@ func flagWords() map[string][]string {
 // commandWords are the same for flags of single commands.
 func commandWords() map[string]map[string][]string {
 	return map[string]map[string][]string{
-		"vatworkerd top":   {"sort": watch.Keys(), "state": watch.States()},
-		"vatworkerd logs":  {"level": workerlogs.Levels(), "source": workerlogs.Sources()},
-		"vatworkerd serve": {"control": {"off"}},
+		"vatworkerd top":    {"sort": watch.Keys(), "state": watch.States()},
+		"vatworkerd logs":   {"level": workerlogs.Levels(), "source": workerlogs.Sources()},
+		"vatworkerd serve":  {"control": {"off"}},
+		"vatworkerd export": {"mode": exportModes()},
 	}
 }
 

@@ -9,10 +9,12 @@ import (
 	"strings"
 
 	"vatworkerd/dbdir"
+	"vatworkerd/internal/staging"
 	"vatworkerd/kernelhost"
 	"vatworkerd/kernelhost/config"
 	"vatworkerd/pipeproto"
 	"vatworkerd/store"
+	"vatworkerd/swingexport"
 	"vatworkerd/swingstore"
 )
 
@@ -124,9 +126,16 @@ func isWrongInput(err error) bool {
 	var notEmpty *dbdir.NotEmptyError
 	var unfinished *dbdir.UnfinishedError
 	var noBackup *dbdir.NoBackupError
+	var noPlace *staging.NotEmptyError
+	var noExport *swingexport.NotExportError
+	var badExport *swingexport.BadError
+	var notOurs *dbdir.NotOursError
+	var unsound *dbdir.UnsoundError
 	return errors.As(err, &unknown) || errors.As(err, &bad) || errors.As(err, &mismatch) ||
 		errors.As(err, &noStore) || errors.As(err, &noVat) ||
-		errors.As(err, &notEmpty) || errors.As(err, &unfinished) || errors.As(err, &noBackup)
+		errors.As(err, &notEmpty) || errors.As(err, &unfinished) || errors.As(err, &noBackup) ||
+		errors.As(err, &noPlace) || errors.As(err, &noExport) || errors.As(err, &badExport) ||
+		errors.As(err, &notOurs) || errors.As(err, &unsound)
 }
 
 // isVatsOwn tells errors of a config's vats: one did not start, or bootstrap
