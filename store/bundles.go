@@ -38,12 +38,12 @@ const localBundleSum = "bundleSum."
 // Bundle gives the bundle stored under an ID. Errors: *CorruptError also if it is
 // not, byte by byte, what was stored.
 func (d *DB) Bundle(id string) (data []byte, ok bool, err error) {
-	return bundle(d, d, id)
+	return bundle(d, d, d.path, id)
 }
 
 // Bundle is that of DB, with the crank's changes.
 func (c *Crank) Bundle(id string) (data []byte, ok bool, err error) {
-	return bundle(c, c.db, id)
+	return bundle(c, c.db, c.db.path, id)
 }
 
 // HasBundle tells whether a bundle is stored under an ID, without reading it.
@@ -60,7 +60,13 @@ func hasBundle(r Reader, id string) (bool, error) {
 	return ok, nil
 }
 
-func bundle(r Reader, d *DB, id string) ([]byte, bool, error) {
+// Bundle is that of DB.
+func (v *View) Bundle(id string) (data []byte, ok bool, err error) {
+	return bundle(v, v, v.path, id)
+}
+
+// bundle reads with r what the database at path holds.
+func bundle(r Reader, s Source, path, id string) ([]byte, bool, error) {
 	row, ok, err := r.QueryRow("SELECT data FROM bundles WHERE id = ?", id)
 	if err != nil {
 		return nil, false, fmt.Errorf("cannot read bundle %s: %w", id, err)
@@ -69,12 +75,12 @@ func bundle(r Reader, d *DB, id string) ([]byte, bool, error) {
 		return nil, false, nil
 	}
 	data := row.Blob(0)
-	want, got, err := BundleSums(d, id, data)
+	want, got, err := BundleSums(s, id, data)
 	if err != nil {
 		return nil, false, fmt.Errorf("cannot read bundle %s: %w", id, err)
 	}
 	if want != got {
-		return nil, false, &CorruptError{Path: d.path, Err: fmt.Errorf("the sha256 of bundle %s is %s and was %s", id, got, want)}
+		return nil, false, &CorruptError{Path: path, Err: fmt.Errorf("the sha256 of bundle %s is %s and was %s", id, got, want)}
 	}
 	return data, true, nil
 }

@@ -17,7 +17,7 @@ type Facts struct {
 
 // VatFacts are a vat's.
 type VatFacts struct {
-	VatID       string
+	VatID, Name string
 	AdminKey    string
 	State       string // as the record has it, whatever a restart-all will make of it
 	Incarnation int64  // of the last one started; -1 = none
@@ -38,7 +38,7 @@ func ReadFacts(src store.Source) (f Facts, err error) {
 		rec, err := decodeRecord(vatIDOfKey(key, prefixVat), text)
 		if err == nil {
 			f.Vats = append(f.Vats, VatFacts{
-				VatID: rec.ID, AdminKey: rec.AdminKey, State: rec.state().String(),
+				VatID: rec.ID, Name: rec.Name, AdminKey: rec.AdminKey, State: rec.state().String(),
 				Incarnation: rec.Incarnation, Terminated: rec.Terminated,
 			})
 		}

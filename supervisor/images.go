@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"vatworkerd/store"
 	"vatworkerd/xsnap"
 )
 
@@ -41,8 +42,18 @@ func (s *Supervisor) imageOf(rec *record) (xsnap.Image, error) {
 	if image, ok := s.images[rec.ImageID]; ok {
 		return image, nil
 	}
-	lost := &ImageError{VatID: rec.ID, ImageID: rec.ImageID}
-	ok, err := s.recallImage(rec.ImageID, &lost.paths)
+	image, err := findImage(s.db, rec.ID, rec.ImageID)
+	if err != nil {
+		return xsnap.Image{}, err
+	}
+	s.images[rec.ImageID] = image
+	return image, nil
+}
+
+// findImage loads an image from where it was found last, for a vat.
+func findImage(src store.Source, vatID, imageID string) (xsnap.Image, error) {
+	lost := &ImageError{VatID: vatID, ImageID: imageID}
+	ok, err := recallImage(src, imageID, &lost.paths)
 	if err != nil {
 		return xsnap.Image{}, err
 	}
@@ -54,17 +65,16 @@ func (s *Supervisor) imageOf(rec *record) (xsnap.Image, error) {
 		lost.Err = err
 		return xsnap.Image{}, lost
 	}
-	if image.ID() != rec.ImageID {
+	if image.ID() != imageID {
 		lost.FoundID = image.ID()
 		return xsnap.Image{}, lost
 	}
-	s.images[rec.ImageID] = image
 	return image, nil
 }
 
 // recallImage tells where an image was found last, or returns false.
-func (s *Supervisor) recallImage(imageID string, paths *imagePaths) (bool, error) {
-	text, ok, err := s.db.LocalGet(keyImage + imageID)
+func recallImage(src store.Source, imageID string, paths *imagePaths) (bool, error) {
+	text, ok, err := src.LocalGet(keyImage + imageID)
 	if err != nil || !ok {
 		return false, err
 	}
@@ -83,7 +93,7 @@ func (s *Supervisor) engineKind(imageID string) (string, error) {
 		return image.Engine.Kind.String(), nil
 	}
 	var paths imagePaths
-	_, err := s.recallImage(imageID, &paths)
+	_, err := recallImage(s.db, imageID, &paths)
 	return paths.Kind, err
 }
 

@@ -27,11 +27,15 @@ type setup struct {
 	liveSlotsOptions json.RawMessage
 }
 
+func (s *Supervisor) liveSlotsOptions(rec *record) json.RawMessage {
+	return s.config.liveSlotsOptions(rec)
+}
+
 // liveSlotsOptions are the options setBundle passes on, in the order the
 // JavaScript kernel writes them.
-func (s *Supervisor) liveSlotsOptions(rec *record) json.RawMessage {
+func (c config) liveSlotsOptions(rec *record) json.RawMessage {
 	return json.RawMessage(fmt.Sprintf(`{"enableDisavow":%t,"relaxDurabilityRules":%t}`,
-		rec.Options.EnableDisavow, s.config.RelaxDurabilityRules))
+		rec.Options.EnableDisavow, c.RelaxDurabilityRules))
 }
 
 // bundleOf reads a vat's bundle.

@@ -98,7 +98,7 @@ func (p *speech) console(rec *record, source, level string, args []json.RawMessa
 	if at.isReplay && !p.replayed {
 		return // it was printed before
 	}
-	p.say(rec.ID, rec.Name, at, source, level, joinArgs(args, " "))
+	p.say(rec.ID, rec.Name, at, source, level, ConsoleText(args))
 }
 
 // sink takes what a vat's worker writes to its stdout and stderr.
@@ -132,6 +132,9 @@ func entryOf(vatID, name string, at delivering, source, level, text string) work
 		Source: source, Level: level, Replay: at.isReplay, Text: text,
 	}
 }
+
+// ConsoleText is what a vat's console shows of the arguments it is given.
+func ConsoleText(args []json.RawMessage) string { return joinArgs(args, " ") }
 
 // joinArgs renders console or testLog arguments: strings as they are, all else
 // as JSON.

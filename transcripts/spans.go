@@ -40,6 +40,17 @@ func EmptySpanHash() string { return sha256Hex("start of transcript span") }
 // NextSpanHash is the cumulative hash after one more item: both hashes enter as hex text.
 func NextSpanHash(prior, item string) string { return sha256Hex(prior + sha256Hex(item)) }
 
+// HashItems gives the hash that the items of a span have now. A missing one is a
+// *MissingItemsError.
+func HashItems(r Reader, span Span) (string, error) {
+	hash := EmptySpanHash()
+	err := Each(r, span.VatID, span.StartPos, span.EndPos, func(_ int64, item string) error {
+		hash = NextSpanHash(hash, item)
+		return nil
+	})
+	return hash, err
+}
+
 func sha256Hex(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])

@@ -123,16 +123,17 @@ func TestInterrupt(t *testing.T) {
 
 func TestTwoProcessesOnOneDatabase(t *testing.T) {
 	r, cmd, _ := spinning(t)
-	out := r.run("replay", "bootstrap", "--db", "db")
+	out := r.run("vat", "pause", "bootstrap", "--db", "db")
 	holder := fmt.Sprintf("process %d", cmd.Process.Pid)
 	if out.code != exitFailed || !strings.Contains(out.stderr, holder) || strings.Count(out.stderr, "vatworkerd: ") != 1 || out.stdout != "" {
 		t.Errorf("exit %d, stderr %q, want one error that names %s", out.code, out.stderr, holder)
 	}
 	var doc errorDoc
-	out = r.run("replay", "bootstrap", "--db", "db", "--json")
+	out = r.run("vat", "pause", "bootstrap", "--db", "db", "--json")
 	if err := oneDocument(out.stdout, &doc); err != nil || !strings.Contains(doc.Error.Message, holder) || out.stderr != "" {
 		t.Errorf("--json: %v %q %q", err, out.stdout, out.stderr)
 	}
+	r.ok("replay", "bootstrap", "--db", "db") // only reads
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,53 +1,92 @@
 package main
 
 import (
-	"fmt"
+	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
-	"vatworkerd/cmd/vatworkerd/internal/screen"
-	"vatworkerd/pipeproto"
+	"vatworkerd/kernelhost"
+	"vatworkerd/replay"
 )
 
+// replayFlags are what `replay` was asked for.
+type replayFlags struct {
+	full        bool
+	from        int64
+	until       int64
+	hasFrom     bool
+	hasUntil    bool
+	keepWorkers bool
+}
+
 func (a *app) replayCommand() *cobra.Command {
-	var full bool
+	var f replayFlags
 	cmd := &cobra.Command{
 		Use: "replay VAT", Short: "Run a vat's transcript again in a throw-away worker and compare", Args: oneVat,
-		Long: "replay runs what the transcript records, from the vat's last heap snapshot (or from the start of\n" +
-			"its incarnation), and compares every syscall, status and computron. It changes nothing.",
+		Long: "replay runs what the transcript records, from the heap snapshot that the vat's current span starts\n" +
+			"from (or from the start of its incarnation), compares every syscall, status, computron count and\n" +
+			"snapshot hash, and shows the first difference. It reads the database beside whoever uses it, and\n" +
+			"changes nothing. With --engine it runs on that engine instead of the vat's own.",
 	}
-	cmd.Flags().BoolVar(&full, "full", false, "the whole incarnation, taking its snapshots again, not only what came since the last one")
+	flags := cmd.Flags()
+	flags.BoolVar(&f.full, "full", false, "the whole incarnation, taking its snapshots again, not only what came since the last one")
+	flags.Int64Var(&f.from, "from", 0, "begin with the span that starts at this position, as `vatworkerd spans` lists it")
+	flags.Int64Var(&f.until, "until", 0, "end before the item at this position")
+	flags.BoolVar(&f.keepWorkers, "keep-workers", false, "at the end, or at a difference, keep the worker for a debugger until Enter or Ctrl-C")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.withKernel(cmd.Context(), func(s *session) error {
-			reply, err := s.kernel.Replay(s.ctx, args[0], full)
-			if err != nil {
-				return err
-			}
-			return a.replayed(args[0], reply)
-		})
+		f.hasFrom, f.hasUntil = flags.Changed("from"), flags.Changed("until")
+		return a.replay(cmd.Context(), args[0], f)
 	}
 	return cmd
 }
 
-// replayed tells how a replay went; a difference fails the command.
-func (a *app) replayed(vat string, reply pipeproto.ReplayReply) error {
-	if a.json {
-		if err := a.document(reply); err != nil {
-			return err
-		}
+// check refuses what cannot be meant.
+func (f replayFlags) check() error {
+	switch {
+	case f.full && f.hasFrom:
+		return usageError("cannot use --full together with --from: each says where to begin")
+	case f.hasFrom && f.from < 0:
+		return usageError("cannot use --from %d: positions begin with 0", f.from)
+	case f.hasUntil && f.until < 1:
+		return usageError("cannot use --until %d: nothing would run", f.until)
 	}
-	if !reply.Identical {
-		fmt.Fprintln(a.stderr, escapeLines(reply.Report))
-		if !a.json {
-			a.note("the replay of %s did not repeat what its transcript records", screen.Escape(vat))
-		}
-		return failed{}
+	return nil
+}
+
+func (a *app) replay(ctx context.Context, vat string, f replayFlags) (err error) {
+	if err := f.check(); err != nil {
+		return err
 	}
-	if a.json {
-		return nil
+	if err := a.needVats(); err != nil {
+		return err
 	}
-	_, err := fmt.Fprintf(a.stdout, "identical: %s and %s, positions %s to %s, %s\n",
-		screen.Plural(reply.Deliveries, "delivery", "deliveries"), screen.Plural(reply.Snapshots, "snapshot"),
-		screen.Count(reply.From), screen.Count(reply.Until), screen.Millis(reply.Micros))
+	if err := a.checkFlags(); err != nil {
+		return err
+	}
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	src, err := replay.Open(a.db)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	vatID, err := a.replayedVat(src, vat)
+	if err != nil {
+		return err
+	}
+	r := &replayRun{app: a, ctx: ctx, flags: f, say: a.briefNarrator()}
+	err = r.run(src, vatID)
+	if errors.Is(err, context.Canceled) {
+		return interruptedReading()
+	}
 	return err
+}
+
+// replayedVat gives the ID of a vat that is named by its ID or name.
+func (a *app) replayedVat(src *replay.Source, vat string) (string, error) {
+	if a.isForeign() {
+		return src.Find(vat)
+	}
+	return kernelhost.FindVat(a.db, vat)
 }

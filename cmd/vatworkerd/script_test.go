@@ -40,6 +40,11 @@ func TestScriptsStaying(t *testing.T) {
 func (r *rig) runScript(path string) {
 	r.linkProgram()
 	r.t.Cleanup(r.endLeftBehind)
+	r.runCommands(path)
+}
+
+// runCommands is runScript where the program is in the PATH already.
+func (r *rig) runCommands(path string) {
 	datadriven.RunTest(r.t.(*testing.T), path, func(t *testing.T, d *datadriven.TestData) string {
 		switch d.Cmd {
 		case "sh":
@@ -55,6 +60,9 @@ func (r *rig) runScript(path string) {
 			return ""
 		case "alter":
 			r.alterSwingStore(d.CmdArgs[0].String(), d.Input)
+			return ""
+		case "change":
+			r.changeVats(d.CmdArgs[0].String(), d.Input)
 			return ""
 		}
 		d.Fatalf(t, "no command %q", d.Cmd)

@@ -115,8 +115,7 @@ func (w *stream) Write(p []byte) (int, error) {
 // servedCommands are the commands that a process that stays runs for others.
 func (a *app) servedCommands() []*cobra.Command {
 	return []*cobra.Command{
-		a.sendCommand(), a.statusCommand(), a.vatCommand(), a.restartCommand(), a.replayCommand(), a.spansCommand(),
-		a.snapshotCommand(), a.doctorCommand(),
+		a.sendCommand(), a.statusCommand(), a.vatCommand(), a.restartCommand(), a.spansCommand(), a.snapshotCommand(), a.doctorCommand(),
 	}
 }
 

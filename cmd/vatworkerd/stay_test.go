@@ -140,7 +140,7 @@ func TestStayingInterrupted(t *testing.T) {
 				t.Errorf("exit %d: %q", cmd.ProcessState.ExitCode(), stderr)
 			}
 		}
-		r.ok("replay", "alice", "--db", "db") // waits for its turn
+		r.ok("restart-all", "--rehearse", "alice", "--db", "db") // waits for its turn
 		if after := r.status(); after.ActivityHash != before.ActivityHash || after.Height != before.Height || after.Daemon == nil {
 			t.Errorf("after %v: height %d, activity hash %s; before %d, %s", signal, after.Height, after.ActivityHash, before.Height, before.ActivityHash)
 		}

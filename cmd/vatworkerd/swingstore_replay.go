@@ -118,15 +118,15 @@ func (a *app) spanReplayed(r swingstore.ReplayReport, took time.Duration) error 
 func (a *app) writeDivergence(r swingstore.ReplayReport) {
 	fmt.Fprintln(a.stderr, escapeLines(r.Divergence.Report))
 	if !a.json {
-		a.note("%s did not repeat its transcript: position %s, %s", vatOf(r), screen.Count(r.Divergence.Position), screen.Escape(r.Divergence.What))
+		a.note("%s did not repeat its transcript: position %s, %s", vatOf(r.VatID, r.Name), screen.Count(r.Divergence.Position), screen.Escape(r.Divergence.What))
 	}
 }
 
-func vatOf(r swingstore.ReplayReport) string {
-	if r.Name == "" {
-		return screen.Escape(r.VatID)
+func vatOf(vatID, name string) string {
+	if name == "" {
+		return screen.Escape(vatID)
 	}
-	return screen.Escape(r.VatID) + " " + screen.Clip(r.Name, maxNameColumns)
+	return screen.Escape(vatID) + " " + screen.Clip(name, maxNameColumns)
 }
 
 // replaySpans replays the current span of every vat that has one for a worker.

@@ -11,6 +11,7 @@ import (
 	_ "github.com/mattn/go-sqlite3" // the driver that alters copies of stores
 
 	"vatworkerd/internal/testrig"
+	"vatworkerd/supervisor"
 	"vatworkerd/swingstore"
 )
 
@@ -36,11 +37,23 @@ func TestSwingstoreScripts(t *testing.T) {
 // statement, which must change something.
 func (r *rig) alterSwingStore(name, statement string) {
 	r.t.Helper()
+	r.alterCopy("kept", name, swingstore.FileName, statement)
+}
+
+// changeVats makes a copy of the database "db" and changes its vats by a
+// statement, which must change something.
+func (r *rig) changeVats(name, statement string) {
+	r.t.Helper()
+	r.alterCopy("db", name, supervisor.DatabaseFile, statement)
+}
+
+func (r *rig) alterCopy(of, name, file, statement string) {
+	r.t.Helper()
 	dir := filepath.Join(r.dir, name)
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join(r.dir, "kept"))); err != nil {
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(r.dir, of))); err != nil {
 		r.t.Fatal(err)
 	}
-	db, err := sql.Open("sqlite3", filepath.Join(dir, swingstore.FileName))
+	db, err := sql.Open("sqlite3", filepath.Join(dir, file))
 	if err != nil {
 		r.t.Fatal(err)
 	}

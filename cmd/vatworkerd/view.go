@@ -19,7 +19,7 @@ import (
 )
 
 // besideHint says what can be done with vats that somebody else has.
-const besideHint = "while it runs, status, top, vat list, vat show, vat pin and unpin, spans, snapshot list, snapshot verify, logs, frames, verify and backup work beside it"
+const besideHint = "while it runs, status, top, vat list, vat show, vat pin and unpin, spans, snapshot list, snapshot verify, replay, logs, frames, verify and backup work beside it"
 
 // viewer is what commands ask that look, or change what is local: an open kernel, or the daemon of a
 // database that somebody holds. Methods are those of kernelhost.Kernel.

@@ -16,8 +16,9 @@ import (
 func allowed() map[string][]string {
 	return map[string][]string{
 		"bench":          {"kernelhost", "kernelhost/config", "kernelhost/capdata", "pipeproto", "xsnap", "internal/procs"},
-		"cmd/vatworkerd": {"kernelhost", "kernelhost/config", "kernelhost/capdata", "supervisor", "dbdir", "swingstore", "swingexport", "control", "workerlogs", "slogfile", "frames", "xsnap", "pipeproto", "store"},
+		"cmd/vatworkerd": {"kernelhost", "kernelhost/config", "kernelhost/capdata", "supervisor", "dbdir", "replay", "swingstore", "swingexport", "transcripts", "control", "workerlogs", "slogfile", "frames", "xsnap", "pipeproto", "store"},
 		"dbdir":          {"kernelhost", "kernelhost/config", "supervisor", "swingexport", "snapshots", "transcripts", "pipeproto", "store"},
+		"replay":         {"supervisor", "xsnap", "snapshots", "transcripts", "pipeproto", "store"},
 		"kernelhost":     {"kernelhost/config", "kernelhost/capdata", "pipeproto", "store"},
 		"supervisor":     {"xsnap", "snapshots", "transcripts", "control", "workerlogs", "slogfile", "frames", "pipeproto", "store"},
 		"control":        {"pipeproto"},

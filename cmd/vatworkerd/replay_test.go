@@ -1,0 +1,76 @@
+package main
+
+import (
+	"io"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+)
+
+// counted is a rig with a database "db" in which alice has counted to 3.
+func counted(t testing.TB) *rig {
+	t.Helper()
+	r := started(t)
+	for range 3 {
+		r.ok("send", "alice", "count", "--db", "db")
+	}
+	return r
+}
+
+// TestReplayScripts runs the command lines of testdata/replay on one database,
+// in which alice has counted to 3.
+func TestReplayScripts(t *testing.T) {
+	r := counted(t)
+	r.linkProgram()
+	before := r.contents("db")
+	datadriven.Walk(t, filepath.Join("testdata", "replay"), func(t *testing.T, path string) {
+		s := *r
+		s.t = t
+		s.runCommands(path)
+	})
+	if r.contents("db") != before {
+		t.Error("the database was changed")
+	}
+}
+
+var keptPID = regexp.MustCompile(`the worker is process ([0-9]+)`)
+
+// A worker that is kept stands where the replay ended, or where it differs, and
+// goes with Enter.
+func TestReplayKeepsItsWorker(t *testing.T) {
+	r := counted(t)
+	r.changeVats("altered", `UPDATE transcriptItems SET item = replace(item, '\"body\":\"#3\"', '\"body\":\"#4\"') WHERE vatID = 'v2' AND position = 12`)
+	for _, c := range []struct {
+		db, stands string
+		code       int
+	}{{"db", "it stands before position 14", exitDone}, {"altered", "it stands at the difference", exitFailed}} {
+		cmd := r.command("replay", "alice", "--keep-workers", "--db", c.db)
+		stdin, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stdout, stderr lockedBuffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "word of the worker", func() bool { return strings.Contains(stderr.String(), "stays until Enter") })
+		m := keptPID.FindStringSubmatch(stderr.String())
+		if m == nil || !strings.Contains(stderr.String(), c.stands) {
+			t.Fatalf("%q", stderr.String())
+		}
+		pid, err := strconv.Atoi(m[1])
+		if err != nil || len(alive([]int{pid})) != 1 {
+			t.Errorf("process %s is not there (%v)", m[1], err)
+		}
+		_, _ = io.WriteString(stdin, "\n")
+		_ = cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != c.code || len(alive([]int{pid})) != 0 {
+			t.Errorf("%s: exit code %d, still there: %v\n%s%s", c.db, code, alive([]int{pid}), stdout.String(), stderr.String())
+		}
+	}
+}
