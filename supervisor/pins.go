@@ -1,9 +1,9 @@
 package supervisor
 
 import (
-	"encoding/json"
-	"fmt"
+	"errors"
 	"math"
+	"path/filepath"
 	"slices"
 
 	"vatworkerd/pipeproto"
@@ -11,15 +11,13 @@ import (
 
 // Pinned vats keep their workers: they are preloaded first and never paged out
 // to make room. The operator names them when the supervisor starts, or has them
-// remembered in the store, locally. One place must be left for all others.
-
-// keyPins is where pinned vats are remembered: a JSON array of IDs.
-const keyPins = "pool.pins"
+// remembered, locally. One place must be left for all others.
 
 // pins are the vats that are to keep their workers, most important first.
 type pins struct {
 	asked []string // names or IDs, for the life of this process
-	kept  []string // IDs, remembered
+	kept  []string // IDs, remembered in the file
+	file  string   // the path of PinsFile
 }
 
 // all lists them, most important first; it is never nil, as lists of documents.
@@ -39,11 +37,12 @@ func (p pins) rank(vatID, name string) int {
 }
 
 // loadPins reads the remembered pins.
-func (s *Supervisor) loadPins(asked []string) (err error) {
-	s.pins.asked = asked
-	if s.pins.kept, err = s.localIDs(keyPins); err != nil {
+func (s *Supervisor) loadPins(dir string, asked []string) (err error) {
+	s.pins.asked, s.pins.file = asked, filepath.Join(dir, PinsFile)
+	if s.pins.kept, err = s.readPins(); err != nil {
 		return err
 	}
+	s.forgetGone()
 	s.pinsChanged()
 	return nil
 }
@@ -72,23 +71,39 @@ func (s *Supervisor) pinRank(vatID string) int {
 	return s.pins.rank(vatID, rec.Name)
 }
 
-// pin remembers, or forgets, that a vat is pinned.
+// pin remembers, or forgets, that a vat is pinned: at once, whatever becomes of the
+// block that is open.
 func (s *Supervisor) pin(req pipeproto.Pin) (pipeproto.VatStatus, error) {
-	if _, err := s.recordOf(req.VatID); err != nil {
+	rec, err := s.recordOf(req.VatID)
+	if err != nil {
 		return pipeproto.VatStatus{}, err
+	}
+	if req.Pinned && rec.state() == terminated {
+		return pipeproto.VatStatus{}, &RefusedError{VatID: rec.ID, State: terminated.String(), Event: "pin", Why: gone}
 	}
 	kept := slices.DeleteFunc(slices.Clone(s.pins.kept), func(vatID string) bool { return vatID == req.VatID })
 	if req.Pinned {
 		kept = append(kept, req.VatID)
 	}
-	text, err := json.Marshal(kept)
-	if err != nil {
-		return pipeproto.VatStatus{}, fmt.Errorf("cannot encode the pinned vats: %w", err)
-	}
-	if err := s.db.LocalSet(keyPins, string(text)); err != nil {
+	if err := s.keepPins(kept); err != nil {
 		return pipeproto.VatStatus{}, err
 	}
-	s.pins.kept = kept
-	s.pinsChanged()
 	return s.vatStatus(req.VatID)
+}
+
+// forgetGone takes the pins from vats that are terminated, or that were never made
+// in the end. It is called with no block open, so that none of that is undone. Pins
+// are no reason to stop: what fails is done after the next block.
+func (s *Supervisor) forgetGone() {
+	kept := slices.DeleteFunc(slices.Clone(s.pins.kept), func(vatID string) bool {
+		rec, err := s.recordOf(vatID)
+		var unknown *UnknownVatError
+		return errors.As(err, &unknown) || err == nil && rec.state() == terminated
+	})
+	if len(kept) == len(s.pins.kept) {
+		return
+	}
+	if err := s.keepPins(kept); err != nil {
+		s.warn("%v", err)
+	}
 }

@@ -1,7 +1,10 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -138,4 +141,92 @@ func whoHasToGo(order []string, n need, keeps map[string]bool) string {
 		}
 	}
 	return best
+}
+
+func (r *rig) pinsOnDisk() string {
+	r.t.Helper()
+	text, err := os.ReadFile(filepath.Join(r.opts.Dir, PinsFile))
+	r.must(err)
+	return strings.TrimSpace(string(text))
+}
+
+// A pin is there at once, and stays if the block that is open is lost.
+func TestPinsDoNotWaitForTheBlock(t *testing.T) {
+	r := usedRig(t, &fakeStarter{})
+	r.commit()
+	r.send("v1", "incr")
+	r.run()
+	r.pin("v2", true)
+	r.pin("v3", true)
+	if got := r.pinsOnDisk(); got != `["v2","v3"]` {
+		t.Errorf("in an open block the file has %s", got)
+	}
+	r.must(r.s.rollback(pipeproto.Empty{}))
+	r.pin("v2", false)
+	r.reopen()
+	if got := r.s.pins.all(); !slices.Equal(got, []string{"v3"}) {
+		t.Errorf("pinned %v", got)
+	}
+}
+
+// A vat that is terminated takes nobody's place, once that can no longer be undone.
+func TestTerminatedVatsLoseTheirPins(t *testing.T) {
+	r := usedRig(t, &fakeStarter{})
+	r.commit()
+	r.pin("v2", true)
+	r.pin("v3", true)
+	r.must(r.control(pipeproto.ReqTerminate, "v2", ""))
+	r.must(r.s.rollback(pipeproto.Empty{}))
+	if got := r.pinsOnDisk(); got != `["v2","v3"]` || !r.status("v2").Pinned {
+		t.Errorf("the termination was undone, and the file has %s", got)
+	}
+	r.must(r.control(pipeproto.ReqTerminate, "v2", ""))
+	if r.status("v2").Pinned {
+		t.Error("a terminated vat is pinned")
+	}
+	r.commit()
+	if got := r.pinsOnDisk(); got != `["v3"]` || !slices.Equal(r.s.pins.all(), []string{"v3"}) {
+		t.Errorf("the file has %s, pinned are %v", got, r.s.pins.all())
+	}
+	var refused *RefusedError
+	if _, err := r.s.pin(pipeproto.Pin{VatID: "v2", Pinned: true}); !errors.As(err, &refused) {
+		t.Errorf("a terminated vat is pinned again: %v", err)
+	}
+	r.pin("v2", false)
+}
+
+// What stores remembered themselves counts until there is the file.
+func TestPinsOfOlderStores(t *testing.T) {
+	r := usedRig(t, &fakeStarter{})
+	r.must(r.s.db.LocalSet(keyPins, `["v1","v2","v99"]`))
+	r.reopen()
+	if got := r.s.pins.all(); !slices.Equal(got, []string{"v1", "v2"}) {
+		t.Errorf("pinned %v", got)
+	}
+	r.pin("v1", false)
+	r.reopen()
+	if got := r.s.pins.all(); !slices.Equal(got, []string{"v2"}) {
+		t.Errorf("pinned %v", got)
+	}
+}
+
+// A file that cannot be written leaves all as it was; one that is no list is told of.
+func TestPinsFileFails(t *testing.T) {
+	r := usedRig(t, &fakeStarter{})
+	r.pin("v1", true)
+	path := filepath.Join(r.opts.Dir, PinsFile)
+	r.must(os.Mkdir(path+".new", 0o700))
+	if _, err := r.s.pin(pipeproto.Pin{VatID: "v2", Pinned: true}); err == nil || r.status("v2").Pinned {
+		t.Errorf("nothing can be written, and it is pinned: %v", err)
+	}
+	r.must(os.Remove(path + ".new"))
+	r.must(os.WriteFile(path, []byte("v1"), 0o600))
+	r.reopen()
+	if len(r.s.pins.all()) != 0 || !strings.Contains(strings.Join(r.host.warnings, "\n"), "is no list of vats") {
+		t.Errorf("pinned %v, warnings %q", r.s.pins.all(), r.host.warnings)
+	}
+	r.pin("v2", true)
+	if got := r.pinsOnDisk(); got != `["v2"]` {
+		t.Errorf("the file has %s", got)
+	}
 }

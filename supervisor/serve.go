@@ -191,6 +191,7 @@ func (s *Supervisor) commitBlock(req pipeproto.Height) error {
 	}
 	crashpoint.Here(crashpoint.SupervisorCommitted)
 	s.live.note(func() { s.live.now.Totals.Blocks++ })
+	s.forgetGone()
 	s.tidy()
 	crashpoint.Here(crashpoint.SupervisorTidied)
 	return s.noteBlock()

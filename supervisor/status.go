@@ -93,7 +93,7 @@ func (s *Supervisor) vatStatus(vatID string) (pipeproto.VatStatus, error) {
 	st := pipeproto.VatStatus{
 		VatID: vatID, Name: rec.Name, State: now.String(), Incarnation: max(0, rec.Incarnation),
 		Suspended: isSuspended, SuspendReason: rec.SuspendReason,
-		Paused: isPaused, PauseReason: rec.PauseReason, Online: s.isOnline(vatID), Pinned: s.pins.rank(vatID, rec.Name) != noRank,
+		Paused: isPaused, PauseReason: rec.PauseReason, Online: s.isOnline(vatID), Pinned: now != terminated && s.pins.rank(vatID, rec.Name) != noRank,
 		Deliveries: u.Deliveries, Computrons: u.Computrons, Allowance: u.Allowance,
 		LastError: rec.LastError, LastEnd: rec.LastEnd, BundleID: rec.BundleID, ImageID: rec.ImageID,
 		Options: rec.Options,

@@ -198,7 +198,7 @@ func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
 	if err := s.rememberImage(s.image); err != nil {
 		return err
 	}
-	if err := s.loadPins(opts.Pins); err != nil {
+	if err := s.loadPins(opts.Dir, opts.Pins); err != nil {
 		return err
 	}
 	s.preload(opts.Preload)

@@ -13,6 +13,7 @@ import (
 	"vatworkerd/dbdir"
 	"vatworkerd/pipeproto"
 	"vatworkerd/store"
+	"vatworkerd/supervisor"
 )
 
 // backupDoc is the document of `backup`, and of `backup --check`.
@@ -67,7 +68,7 @@ func (a *app) backupCommand() *cobra.Command {
 func (a *app) makeBackup(ctx context.Context, to string) error {
 	began := time.Now()
 	line := a.briefNarrator().progress
-	made, err := dbdir.MakeBackup(ctx, a.db, to, dbdir.BackupOptions{Settings: []string{engineFile}, Progress: showBytes(line, "backup")})
+	made, err := dbdir.MakeBackup(ctx, a.db, to, dbdir.BackupOptions{Settings: []string{engineFile, supervisor.PinsFile}, Progress: showBytes(line, "backup")})
 	line.Stop()
 	if errors.Is(err, context.Canceled) {
 		return &failure{told: pipeproto.Error{Code: codeInterrupted, Message: "interrupted; nothing is left of the backup, and the database is only read"}, exit: exitInterrupted}

@@ -155,7 +155,11 @@ func (s *session) initialize(cfg *config.Config, isBundled bool) (promise string
 			return "", err
 		}
 	}
-	return s.kernel.Initialize(s.ctx, *cfg)
+	promise, err = s.kernel.Initialize(s.ctx, *cfg)
+	if err == nil && !isDone {
+		s.tellUnknownPins()
+	}
+	return promise, err
 }
 
 // ran ends a run with what became of the vats.

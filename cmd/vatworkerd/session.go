@@ -76,7 +76,22 @@ func (a *app) openKernel(ctx context.Context, dir string, say *narrator, f func(
 		say.progress.Stop()
 		err = errors.Join(err, k.Close())
 	}()
-	return f(&session{app: a, ctx: ctx, see: k, kernel: k, narrator: say})
+	s := &session{app: a, ctx: ctx, see: k, kernel: k, narrator: say}
+	if _, isDone, err := k.Initialized(); err == nil && isDone {
+		s.tellUnknownPins()
+	}
+	return f(s)
+}
+
+// tellUnknownPins warns of a --pin that pins nobody. It is no error: a vat may be
+// made later under that name.
+func (s *session) tellUnknownPins() {
+	for _, pin := range s.app.pool.pins {
+		var unknown *kernelhost.UnknownVatError
+		if _, err := s.kernel.Vat(s.ctx, pin); errors.As(err, &unknown) {
+			s.narrator.warning(fmt.Sprintf("--pin %s pins no vat: there is none of that name", pin))
+		}
+	}
 }
 
 func (a *app) kernelOptions(dir string, flags []string) (kernelhost.Options, error) {
