@@ -79,8 +79,12 @@ man: build ## write the manual page, docs/vatworkerd.1, anew from the commands
 	@bin/vatworkerd man >docs/vatworkerd.1.new
 	@mv docs/vatworkerd.1.new docs/vatworkerd.1
 
+.PHONY: demo-engine
+demo-engine:
+	$(if $(filter $(ENGINE),stock native),,$(error cannot use ENGINE=$(ENGINE): it is stock or native))
+
 .PHONY: demo
-demo: prerequisites $(if $(filter native,$(ENGINE)),native,engine) bundles build ## build all, then run the demo vats and show what happens (ENGINE=native)
+demo: demo-engine prerequisites $(if $(filter native,$(ENGINE)),native,engine) bundles build ## build all, then run the demo vats and show what happens (ENGINE=native)
 	@rm -rf $(DEMO_DB)
 	@bin/vatworkerd run testdata/demo/config.json --db $(DEMO_DB) --max-online 3 --engine $(ENGINE)
 	@echo 'The vats are kept in $(DEMO_DB). Try: bin/vatworkerd send --db $(DEMO_DB) alice balance'

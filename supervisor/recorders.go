@@ -2,6 +2,8 @@ package supervisor
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"sync"
 	"time"
@@ -87,6 +89,16 @@ func (k *socket) frames(c *control.Caller, req pipeproto.FramesRecord) (pipeprot
 	return pipeproto.FramesRecorded{Frames: end.Frames, Bytes: end.Bytes, Full: end.Full}, nil
 }
 
+// badPath tells that a file cannot be made, without the path: who asked for it knows
+// that one.
+func badPath(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return badRequest("path", err.Error())
+}
+
 // record begins a recording.
 func (k *socket) record(c *control.Caller, req pipeproto.FramesRecord) (recording *frames.Recording, err error) {
 	err = k.with(c.Context(), func() error {
@@ -96,7 +108,7 @@ func (k *socket) record(c *control.Caller, req pipeproto.FramesRecord) (recordin
 			}
 		}
 		if recording, err = frames.Create(req.Path, req.Bytes); err != nil {
-			return err
+			return badPath(err)
 		}
 		if err := k.s.recorders.begin(req.VatIDs, recording); err != nil {
 			_, _ = recording.Close()

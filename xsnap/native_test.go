@@ -10,43 +10,56 @@ import (
 // TestNative has the native worker pass the tests of the stock engine: newRig
 // tells by the test's name which of them is meant.
 func TestNative(t *testing.T) {
-	for name, test := range map[string]func(*testing.T){
+	runAll(t, testsOfMemory(), map[string]func(*testing.T){
+		"SignalInMidDelivery":       TestSignalInMidDelivery,
+		"KillOfStoppedWorker":       TestKillOfStoppedWorker,
+		"LargeSyscall":              TestLargeSyscall,
+		"ManyWorkers":               TestManyWorkers,
+		"BaseCache":                 TestBaseCache,
+		"BaseCacheFailures":         TestBaseCacheFailures,
+		"NothingIsInherited":        TestNothingIsInherited,
+		"GroupAndLimits":            TestGroupAndLimits,
+		"Pinning":                   TestPinning,
+		"StartFailures":             TestStartFailures,
+		"StartWithOwnSpawner":       TestStartWithOwnSpawner,
+		"NoDescriptorsLeft":         TestNoDescriptorsLeft,
+		"WorkerDiesWithParent":      TestWorkerDiesWithParent,
+		"ClosedSpawnerKills":        TestClosedSpawnerKills,
+		"ContainmentChangesNothing": TestContainmentChangesNothing,
+		"ContainedFaults":           TestContainedFaults,
+		"DamagedSnapshotContained":  TestDamagedSnapshotUnderContainment,
+		"MemoryMapStaysReadable":    TestMemoryMapStaysReadable,
+		"Degraded":                  TestDegraded,
+		"InheritedFileDoesNotGrow":  TestInheritedFileDoesNotGrow,
+		"ContainedStatus":           TestContainedStatus,
+		"ContainedDiesWithSpawner":  TestContainedDiesWithSpawner,
+		"ContainedStartFailures":    TestContainedStartFailures,
+		"ContainedStartsAtOnce":     TestContainedStartsAtOnce,
+	})
+}
+
+// testsOfMemory are those in which a worker could make a mistake with its memory:
+// TestSanitized runs them again.
+func testsOfMemory() map[string]func(*testing.T) {
+	return map[string]func(*testing.T){
 		"BaseSnapshotChangesNothing":     TestBaseSnapshotChangesNothing,
 		"SnapshotAndGoOn":                TestSnapshotAndGoOn,
 		"ReplacementWhileSnapshotStream": TestReplacementWhileSnapshotStreams,
 		"SnapshotDestinationFails":       TestSnapshotDestinationFails,
 		"BadSnapshotsAreRefused":         TestBadSnapshotsAreRefused,
-		"SignalInMidDelivery":            TestSignalInMidDelivery,
-		"KillOfStoppedWorker":            TestKillOfStoppedWorker,
 		"CloseOfStoppedWorker":           TestCloseOfStoppedWorker,
 		"HandlerErrorEndsTheWorker":      TestHandlerErrorEndsTheWorker,
 		"ConsoleAndTestLog":              TestConsoleAndTestLog,
-		"LargeSyscall":                   TestLargeSyscall,
 		"SetBundleFailures":              TestSetBundleFailures,
 		"EvaluateFailures":               TestEvaluateFailures,
-		"ManyWorkers":                    TestManyWorkers,
-		"BaseCache":                      TestBaseCache,
-		"BaseCacheFailures":              TestBaseCacheFailures,
-		"NothingIsInherited":             TestNothingIsInherited,
-		"GroupAndLimits":                 TestGroupAndLimits,
-		"Pinning":                        TestPinning,
-		"StartFailures":                  TestStartFailures,
-		"StartWithOwnSpawner":            TestStartWithOwnSpawner,
-		"NoDescriptorsLeft":              TestNoDescriptorsLeft,
-		"WorkerDiesWithParent":           TestWorkerDiesWithParent,
-		"ClosedSpawnerKills":             TestClosedSpawnerKills,
-		"ContainmentChangesNothing":      TestContainmentChangesNothing,
-		"ContainedFaults":                TestContainedFaults,
-		"DamagedSnapshotContained":       TestDamagedSnapshotUnderContainment,
-		"MemoryMapStaysReadable":         TestMemoryMapStaysReadable,
-		"Degraded":                       TestDegraded,
-		"InheritedFileDoesNotGrow":       TestInheritedFileDoesNotGrow,
-		"ContainedStatus":                TestContainedStatus,
-		"ContainedDiesWithSpawner":       TestContainedDiesWithSpawner,
-		"ContainedStartFailures":         TestContainedStartFailures,
-		"ContainedStartsAtOnce":          TestContainedStartsAtOnce,
-	} {
-		t.Run(name, test)
+	}
+}
+
+func runAll(t *testing.T, lists ...map[string]func(*testing.T)) {
+	for _, list := range lists {
+		for name, test := range list {
+			t.Run(name, test)
+		}
 	}
 }
 

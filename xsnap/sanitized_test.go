@@ -15,34 +15,20 @@ import (
 // not contained: ASan wants terabytes of addresses, and more system calls.
 
 func TestSanitized(t *testing.T) {
-	for name, test := range map[string]func(*testing.T){
-		"BaseSnapshotChangesNothing":     TestBaseSnapshotChangesNothing,
-		"SnapshotAndGoOn":                TestSnapshotAndGoOn,
-		"ReplacementWhileSnapshotStream": TestReplacementWhileSnapshotStreams,
-		"SnapshotDestinationFails":       TestSnapshotDestinationFails,
-		"BadSnapshotsAreRefused":         TestBadSnapshotsAreRefused,
-		"CloseOfStoppedWorker":           TestCloseOfStoppedWorker,
-		"HandlerErrorEndsTheWorker":      TestHandlerErrorEndsTheWorker,
-		"ConsoleAndTestLog":              TestConsoleAndTestLog,
-		"SetBundleFailures":              TestSetBundleFailures,
-		"EvaluateFailures":               TestEvaluateFailures,
-		"WrongRequests":                  TestWrongRequests,
-		"WrongAnswers":                   TestWrongAnswers,
-	} {
-		t.Run(name, test)
-	}
+	runAll(t, testsOfMemory(), map[string]func(*testing.T){
+		"WrongRequests": TestWrongRequests,
+		"WrongAnswers":  TestWrongAnswers,
+	})
 }
 
 func TestSanitizedForked(t *testing.T) {
-	for name, test := range map[string]func(*testing.T){
+	runAll(t, map[string]func(*testing.T){
 		"SnapshotAndGoOn":           TestSnapshotAndGoOn,
 		"HandlerErrorEndsTheWorker": TestHandlerErrorEndsTheWorker,
 		"ConsoleAndTestLog":         TestConsoleAndTestLog,
 		"ManyWorkers":               TestManyWorkers,
 		"NoDescriptorsLeft":         TestNoDescriptorsLeft,
-	} {
-		t.Run(name, test)
-	}
+	})
 }
 
 // TestSanitizedIsSanitized: or its reports would be missed.

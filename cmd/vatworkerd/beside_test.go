@@ -205,11 +205,11 @@ func TestBesideAForeignHost(t *testing.T) {
 			t.Errorf("%s: exit %d, %s", command, out.code, out.stderr)
 		}
 	}
-	for _, command := range []string{"send alice increment", "vat pause alice", "restart-all", "replay alice", "snapshot take alice", "run config.json"} {
+	for _, command := range []string{"send alice increment", "vat pause alice", "restart-all", "snapshot take alice", "run config.json", "backup copy", "verify"} {
 		r.writeConfig("config.json", threeVats)
 		out := r.run(append(strings.Fields(command), "--db", "db")...)
 		want := fmt.Sprintf("the vats in db belong to another kernel host, whose vatworkerd is process %d\n", h.cmd.Process.Pid)
-		if out.code != exitFailed || !strings.Contains(out.stderr, want) || !strings.Contains(out.stderr, "hint: "+besideHint) {
+		if out.code != exitFailed || !strings.Contains(out.stderr, want) || !strings.Contains(out.stderr, "hint: "+foreignHint) {
 			t.Errorf("%s: exit %d, %s", command, out.code, out.stderr)
 		}
 	}

@@ -93,7 +93,8 @@ func TestFramesRecord(t *testing.T) {
 		want string
 	}{
 		{[]string{"record", "carol"}, exitUsage, "there is no vat"},
-		{[]string{"record", "bob", "--out", "recording"}, exitFailed, "file exists"},
+		{[]string{"record", "bob", "--out", "recording"}, exitUsage, "cannot use --out recording: file exists\nhint: name a file"},
+		{[]string{"record", "bob", "--out", "nowhere/recording"}, exitUsage, "cannot use --out nowhere/recording: no such file or directory\nhint: name a file"},
 		{[]string{"record", "bob", "--bytes", "off"}, exitUsage, "cannot record"},
 		{[]string{"record"}, exitUsage, "needs vats"},
 	} {

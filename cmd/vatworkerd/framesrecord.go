@@ -99,9 +99,18 @@ func (a *app) recordOn(ctx context.Context, client *control.Client, vats []strin
 	case err != nil && ctx.Err() != nil && begun.is:
 		return endOf(path)
 	case err != nil:
-		return end, known(err, vats[0])
+		return end, recordProblem(err, q.out, vats[0])
 	}
 	return frames.End{Frames: reply.Frames, Bytes: reply.Bytes, Full: reply.Full}, nil
+}
+
+// recordProblem tells wrong input from what else keeps a daemon from recording.
+func recordProblem(err error, out, vat string) error {
+	var told *pipeproto.Error
+	if errors.As(err, &told) && told.Code == pipeproto.CodeBadRequest {
+		return usageError("cannot use --out %s: %s", screen.Escape(out), told.Message).hint("name a file that does not exist, in a directory that does")
+	}
+	return known(err, vat)
 }
 
 // recordingBegun waits for the begin of a recording. It implements

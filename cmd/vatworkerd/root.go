@@ -76,7 +76,7 @@ func (a *app) rootCommand() *cobra.Command {
 	}
 	root.CompletionOptions.DisableDefaultCmd = true // ours is in completion.go
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError("%v", err).hint("%s --help lists the flags", cmd.CommandPath())
+		return usageError("%s", flagProblem(err)).hint("%s --help lists the flags", cmd.CommandPath())
 	})
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.db, "db", "", "directory of the database (environment: VATWORKERD_DB)")

@@ -28,6 +28,9 @@ func (a *app) verifyCommand() *cobra.Command {
 			"snapshots, and that the kernel's side and the vats' side agree. It changes nothing, starts nothing\n" +
 			"and holds nobody up. Any problem makes the exit code 1.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if a.isForeign() {
+				return a.foreignError()
+			}
 			if err := a.needDatabase(); err != nil {
 				return err
 			}

@@ -18,8 +18,13 @@ import (
 	"vatworkerd/supervisor"
 )
 
-// besideHint says what can be done with vats that somebody else has.
-const besideHint = "while it runs, status, top, vat list, vat show, vat pin and unpin, spans, snapshot list, snapshot verify, replay, logs, frames, verify and backup work beside it"
+// besideHint says what can be done with vats that somebody else has; foreignHint,
+// where that is another kernel host: verify and backup need its side too.
+const (
+	lookHint    = "while it runs, status, top, vat list, vat show, vat pin and unpin, spans, snapshot list, snapshot verify, replay, logs"
+	besideHint  = lookHint + ", frames, verify and backup work beside it"
+	foreignHint = lookHint + " and frames work beside it; all else is for it to do"
+)
 
 // viewer is what commands ask that look, or change what is local: an open kernel, or the daemon of a
 // database that somebody holds. Methods are those of kernelhost.Kernel.
@@ -139,5 +144,5 @@ func (a *app) foreignError() error {
 	}
 	f := &failure{exit: exitFailed}
 	f.told = *pipeproto.Errorf(pipeproto.CodeRefused, "the vats in %s belong to another kernel host, %s", screen.Escape(a.db), who)
-	return f.hint(besideHint + "; all else is for it to do")
+	return f.hint(foreignHint)
 }

@@ -50,15 +50,24 @@ type choice struct {
 	Reverse           bool
 }
 
-func choiceOf(q url.Values) choice {
-	c := choice{Sort: q.Get("sort"), State: q.Get("state"), Text: q.Get("q"), Reverse: q.Get("reverse") == "1"}
-	if !slices.Contains(watch.Keys(), c.Sort) {
-		c.Sort = watch.ByVat
+// choiceOf reads the query; what cannot be meant is a bad request.
+func choiceOf(q url.Values) (choice, error) {
+	c := choice{Sort: watch.ByVat, State: watch.Every, Text: q.Get("q"), Reverse: q.Get("reverse") == "1"}
+	for _, word := range []struct {
+		key   string
+		value *string
+		known []string
+	}{{"sort", &c.Sort, watch.Keys()}, {"state", &c.State, watch.States()}} {
+		given := q.Get(word.key)
+		if given == "" {
+			continue
+		}
+		if !slices.Contains(word.known, given) {
+			return c, pipeproto.Errorf(pipeproto.CodeBadRequest, "cannot use %s=%s: it is one of %s", word.key, given, strings.Join(word.known, ", "))
+		}
+		*word.value = given
 	}
-	if !slices.Contains(watch.States(), c.State) {
-		c.State = watch.Every
-	}
-	return c
+	return c, nil
 }
 
 // By gives the query that sorts by a key; the other way round if it does so
@@ -99,13 +108,17 @@ type listPage struct {
 }
 
 func (s *Server) vats(w http.ResponseWriter, r *http.Request) {
+	c, err := choiceOf(r.URL.Query())
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
 	look, err := s.source.now(r.Context())
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	all, vats, busy := s.source.rows(r.Context(), look)
-	c := choiceOf(r.URL.Query())
 	rows := watch.Filter(all, c.State, c.Text)
 	watch.Sort(rows, c.Sort, c.Reverse)
 	s.show(w, r, "vats", "Vats", listPage{vatsDoc{At: look.At, Busy: words(busy), More: vats.More, Vats: vatRowsOf(rows)}, c})
@@ -219,9 +232,12 @@ type errorDoc struct {
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	told := pipeproto.ErrorOf(err)
 	status := http.StatusServiceUnavailable
-	if told.Code == pipeproto.CodeNotFound {
+	switch told.Code {
+	case pipeproto.CodeNotFound:
 		status = http.StatusNotFound
-	} else {
+	case pipeproto.CodeBadRequest:
+		status = http.StatusBadRequest
+	default:
 		w.Header().Set("Retry-After", "5")
 	}
 	if r.URL.Query().Get("format") == "json" {

@@ -138,7 +138,7 @@ func (s *site) get(path string, change ...func(*http.Request)) (status int, text
 	return resp.StatusCode, string(body)
 }
 
-var pagePaths = []string{"/", "/vats", "/vats?sort=memory&state=online&q=v", "/vats?sort=odd&state=odd&reverse=1", "/vats/v1", "/troubles"}
+var pagePaths = []string{"/", "/vats", "/vats?sort=memory&state=online&q=v", "/vats?sort=&state=&reverse=1", "/vats/v1", "/troubles"}
 
 func TestPages(t *testing.T) {
 	s := serve(t, newFake(20))
@@ -166,6 +166,15 @@ func TestPages(t *testing.T) {
 		}
 		if strings.Contains(text, "\x1b") || strings.Contains(text, "\u202e") {
 			t.Errorf("%s as JSON: text that a terminal obeys", path)
+		}
+	}
+	for _, query := range []string{"sort=odd", "state=odd", "sort=vat&state=%1b%5b31m"} {
+		status, text := s.get("/vats?" + query)
+		if status != http.StatusBadRequest || !strings.Contains(text, "it is one of ") || strings.Contains(text, "\x1b") {
+			t.Errorf("%s: %d\n%s", query, status, text)
+		}
+		if status, text := s.get("/vats?format=json&" + query); status != http.StatusBadRequest || !strings.Contains(text, `"code": "bad-request"`) {
+			t.Errorf("%s as JSON: %d\n%s", query, status, text)
 		}
 	}
 	if _, text := s.get("/vats?q=vat12"); !strings.Contains(text, ">vat12<") || strings.Contains(text, ">vat13<") {
