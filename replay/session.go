@@ -54,6 +54,8 @@ type Session struct {
 	unpin  func() error
 	began  time.Time
 	report Report
+
+	isVisited bool // somebody has evaluated in the worker
 }
 
 // Begin brings up a worker in the state in which the chosen span starts. The end

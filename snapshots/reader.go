@@ -185,17 +185,26 @@ func (r *Reader) WriteTo(w io.Writer) (int64, error) {
 // content of a file that needs no base, here or on another node. Without an error
 // the content was the right one.
 func (r *Reader) Export(w io.Writer) (size int64, err error) {
-	enc, err := r.dir.coders.takeEncoder()
+	return r.dir.Pack(w, func(to io.Writer) error {
+		_, err := io.Copy(to, r)
+		return err
+	})
+}
+
+// Pack writes what content gives to w as Export does a snapshot, and gives its size.
+func (d *Dir) Pack(w io.Writer, content func(to io.Writer) error) (size int64, err error) {
+	enc, err := d.coders.takeEncoder()
 	if err != nil {
 		return 0, err
 	}
-	defer r.dir.coders.giveEncoder(enc)
+	defer d.coders.giveEncoder(enc)
 	to := &counter{to: w}
 	enc.Reset(to)
-	if _, err := io.Copy(enc, r); err != nil {
+	if err := content(enc); err != nil {
 		return 0, err
 	}
-	return to.size, enc.Close()
+	err = enc.Close() // writes the rest
+	return to.size, err
 }
 
 // counter counts what passes.

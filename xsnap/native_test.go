@@ -52,6 +52,7 @@ func testsOfMemory() map[string]func(*testing.T) {
 		"ConsoleAndTestLog":              TestConsoleAndTestLog,
 		"SetBundleFailures":              TestSetBundleFailures,
 		"EvaluateFailures":               TestEvaluateFailures,
+		"Ask":                            TestAsk,
 	}
 }
 

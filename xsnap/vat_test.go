@@ -377,6 +377,27 @@ func TestEvaluateFailures(t *testing.T) {
 	}
 }
 
+func TestAsk(t *testing.T) {
+	r := newRig(t)
+	w := r.start(StartOptions{MeterLimit: DefaultMeterLimit})
+	for code, want := range map[string]string{
+		"new TextEncoder().encode('now').buffer":                "now",
+		"({result: new TextEncoder().encode('inside').buffer})": "inside",
+		"const report = {}; Promise.resolve().then(() => { report.result = new TextEncoder().encode('later').buffer; }); report": "later",
+		"1 + 2":                 "",
+		"new Promise(() => {})": "",
+	} {
+		got, err := w.Ask([]byte(code), nil)
+		if err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v, want %q", code, got, err, want)
+		}
+	}
+	var protocol *ProtocolError
+	if _, err := w.Ask([]byte("throw Error('no')"), nil); !errors.As(err, &protocol) || protocol.Detail != "Error: no" {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestManyWorkers has each worker owned by its own locked thread.
 func TestManyWorkers(t *testing.T) {
 	r := newRig(t)

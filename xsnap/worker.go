@@ -1,6 +1,7 @@
 package xsnap
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -113,6 +114,15 @@ func (w *Worker) loadResult(err error) error {
 func (w *Worker) Evaluate(code []byte, h Handler) error {
 	_, _, err := w.command(opEvaluate, h, cmdEvaluate, code)
 	return err
+}
+
+// Ask evaluates code like Evaluate, and gives the bytes of the ArrayBuffer that it
+// results in, or that is the property "result" of what it results in once
+// nothing is left to do; empty if there is none. What it does stays in the heap, of
+// which a transcript then tells nothing: it is for workers that are thrown away.
+func (w *Worker) Ask(code []byte, h Handler) (result []byte, err error) {
+	reply, _, err := w.command(opEvaluate, h, cmdEvaluate, code)
+	return bytes.Clone(reply), err
 }
 
 // EvaluateImage makes a fresh machine of the image's engine able to serve a

@@ -17,6 +17,10 @@ type replayFlags struct {
 	until       int64
 	hasFrom     bool
 	hasUntil    bool
+	stopBefore  int64
+	hasStop     bool
+	snapshot    string
+	plain       bool
 	keepWorkers bool
 }
 
@@ -33,9 +37,12 @@ func (a *app) replayCommand() *cobra.Command {
 	flags.BoolVar(&f.full, "full", false, "the whole incarnation, taking its snapshots again, not only what came since the last one")
 	flags.Int64Var(&f.from, "from", 0, "begin with the span that starts at this position, as `vatworkerd spans` lists it")
 	flags.Int64Var(&f.until, "until", 0, "end before the item at this position")
+	flags.Int64Var(&f.stopBefore, "stop-before", 0, "stop before the item at this position, with a console into the worker")
+	flags.StringVar(&f.snapshot, "snapshot", "", "where the replay stops, or at its end, write the worker's heap into this new file")
+	flags.BoolVar(&f.plain, "plain", false, "do not compress the heap that --snapshot or the console writes")
 	flags.BoolVar(&f.keepWorkers, "keep-workers", false, "at the end, or at a difference, keep the worker for a debugger until Enter or Ctrl-C")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		f.hasFrom, f.hasUntil = flags.Changed("from"), flags.Changed("until")
+		f.hasFrom, f.hasUntil, f.hasStop = flags.Changed("from"), flags.Changed("until"), flags.Changed("stop-before")
 		return a.replay(cmd.Context(), args[0], f)
 	}
 	return cmd
@@ -50,6 +57,8 @@ func (f replayFlags) check() error {
 		return usageError("cannot use --from %d: positions begin with 0", f.from)
 	case f.hasUntil && f.until < 1:
 		return usageError("cannot use --until %d: nothing would run", f.until)
+	case f.plain && f.snapshot == "" && !f.hasStop:
+		return usageError("cannot use --plain without --snapshot or --stop-before: no heap would be written")
 	}
 	return nil
 }

@@ -74,3 +74,40 @@ func TestReplayKeepsItsWorker(t *testing.T) {
 		}
 	}
 }
+
+// The console on a terminal: lines are edited, have a history, and leave the
+// terminal as it was; Ctrl-D goes on, Ctrl-C ends.
+func TestReplayConsoleOnATerminal(t *testing.T) {
+	r := counted(t)
+	const up, left, controlC, controlD = "\x1b[A", "\x1b[D", "\x03", "\x04"
+	s := r.onScreen(120, 40, nil, "replay", "alice", "--stop-before", "10", "--db", "db")
+	s.shows("stands before position 10", "10>")
+	s.press("6 * 8" + left + "7\r")
+	s.shows("10> 6 * 78", "468")
+	s.press("globalThis.n = (globalThis.n || 40) + 1\r")
+	s.shows("\n41")
+	s.press(up + "\r")
+	s.shows("\n42")
+	s.press(".next\r")
+	s.shows("stands before position 11", "11>")
+	s.press(controlD)
+	s.shows("identical: 8 deliveries")
+	if code := s.ends(); code != exitDone || !s.isPlain() {
+		t.Errorf("exit code %d:\n%s", code, s.screen())
+	}
+	s = r.onScreen(120, 40, nil, "replay", "alice", "--stop-before", "10", "--db", "db")
+	s.shows("10>")
+	s.press("unfinished" + controlC)
+	s.shows("positions 5 to 10")
+	if code := s.ends(); code != exitDone {
+		t.Errorf("exit code %d:\n%s", code, s.screen())
+	}
+	// What runs is interrupted by a signal: the terminal is no longer raw then.
+	s = r.onScreen(120, 40, nil, "replay", "alice", "--stop-before", "10", "--db", "db")
+	s.shows("10>")
+	s.press("const end = Date.now(); for (;;);\r")
+	s.press(controlC)
+	if code := s.ends(); code != exitInterrupted && code != exitFailed {
+		t.Errorf("exit code %d:\n%s", code, s.screen())
+	}
+}

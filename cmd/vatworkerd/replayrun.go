@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 
 	"vatworkerd/cmd/vatworkerd/internal/screen"
 	"vatworkerd/pipeproto"
@@ -13,6 +15,19 @@ import (
 	"vatworkerd/xsnap"
 )
 
+// replayDoc is the document of `replay`.
+type replayDoc struct {
+	replay.Report
+	Console []evaluated `json:"console,omitempty"`
+	Heaps   []heapDoc   `json:"heaps,omitempty"`
+}
+
+// heapDoc is a heap that was written into a file.
+type heapDoc struct {
+	File string `json:"file"`
+	replay.Heap
+}
+
 // replayRun is a `replay` in progress.
 type replayRun struct {
 	app     *app
@@ -20,7 +35,10 @@ type replayRun struct {
 	flags   replayFlags
 	say     *narrator
 	session *replay.Session
-	told    bool // the difference was shown already
+	doc     replayDoc
+
+	told       bool // the difference was shown already
+	evaluating bool // somebody at the console does
 }
 
 func (r *replayRun) run(src *replay.Source, vatID string) (err error) {
@@ -37,33 +55,65 @@ func (r *replayRun) run(src *replay.Source, vatID string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := r.session.RunTo(until); err != nil {
+	if err := r.through(until); err != nil && !errors.Is(err, errQuit) {
 		return err
 	}
-	report := r.session.Report()
-	if report.Difference == nil && r.flags.keepWorkers {
+	r.say.progress.Stop()
+	r.doc.Report = r.session.Report()
+	if r.doc.Difference == nil && r.flags.keepWorkers {
 		r.keep("it stands before position " + screen.Count(r.session.Position()))
 	}
-	return r.tell(report)
+	return r.tell()
 }
 
 // until is where the replay ends.
 func (r *replayRun) until() (int64, error) {
-	end := r.session.End()
-	if !r.flags.hasUntil {
-		return end, nil
-	}
-	if from := r.session.Position(); r.flags.until <= from {
+	from, end := r.session.Position(), r.session.End()
+	if r.flags.hasUntil && r.flags.until <= from {
 		return 0, usageError("cannot replay until position %d: the span starts at %d", r.flags.until, from)
 	}
-	return min(end, r.flags.until), nil
+	if r.flags.hasUntil {
+		end = min(end, r.flags.until)
+	}
+	if stop := r.flags.stopBefore; r.flags.hasStop && (stop < from || stop > end) {
+		return 0, usageError("cannot stop before position %d: the replay goes from %d to %d", stop, from, end)
+	}
+	return end, nil
+}
+
+// through runs the replay to its end, with a stop on the way if that was asked
+// for; errQuit if somebody ended it there.
+func (r *replayRun) through(until int64) error {
+	stop := until
+	if r.flags.hasStop {
+		stop = r.flags.stopBefore
+	}
+	if err := r.session.RunTo(stop); err != nil {
+		return err
+	}
+	if r.session.Report().Difference != nil {
+		return nil
+	}
+	if r.flags.snapshot != "" {
+		if err := r.writeHeap(r.flags.snapshot); err != nil {
+			return err
+		}
+	}
+	if !r.flags.hasStop {
+		return nil
+	}
+	if err := r.console(until); err != nil {
+		return err
+	}
+	return r.session.RunTo(until)
 }
 
 func (r *replayRun) options(vatID string) (replay.Options, error) {
 	a := r.app
 	opts := replay.Options{
 		Full: r.flags.full, Progress: func(done, total int64) { r.say.progress.Step("replay "+vatID, done, total) },
-		Worker: xsnap.StartOptions{Sandbox: a.workers.policy(), Limits: a.workers.limits(), HugePages: a.workers.huge, Watch: a.workers.watch},
+		Console: func(_ int64, source, level string, args []json.RawMessage) { r.heard(vatID, source, level, args) },
+		Worker:  xsnap.StartOptions{Sandbox: a.workers.policy(), Limits: a.workers.limits(), HugePages: a.workers.huge, Watch: a.workers.watch},
 	}
 	opts.Worker.Watch.Tell = func(alarm xsnap.Alarm) { a.note("%s", screen.Escape(alarm.String())) }
 	if r.flags.hasFrom {
@@ -71,11 +121,6 @@ func (r *replayRun) options(vatID string) (replay.Options, error) {
 	}
 	if r.flags.keepWorkers {
 		opts.Hold = r.hold
-	}
-	if a.workerLog.replayConsole {
-		opts.Console = func(_ int64, source, level string, args []json.RawMessage) {
-			r.say.console(pipeproto.ConsoleEvent{VatID: vatID, Source: source, Level: level, Text: supervisor.ConsoleText(args), Replay: true})
-		}
 	}
 	var err error
 	if opts.CPU, err = parseCPU(a.cpu); err != nil || a.engine == "" {
@@ -88,6 +133,34 @@ func (r *replayRun) options(vatID string) (replay.Options, error) {
 	image, err := paths.load()
 	opts.Image = &image
 	return opts, err
+}
+
+// heard shows what the worker prints: to whoever evaluates, or who asked for what
+// was printed before.
+func (r *replayRun) heard(vatID, source, level string, args []json.RawMessage) {
+	if r.evaluating || r.app.workerLog.replayConsole {
+		r.say.console(pipeproto.ConsoleEvent{VatID: vatID, Name: r.session.Report().Name, Source: source, Level: level, Text: supervisor.ConsoleText(args), Replay: !r.evaluating})
+	}
+}
+
+// writeHeap writes the worker's heap into a new file.
+func (r *replayRun) writeHeap(name string) error {
+	r.say.progress.Stop()
+	doc := heapDoc{File: r.app.path(name)}
+	_, err := createWhole(doc.File, func(w io.Writer) (size int64, err error) {
+		doc.Heap, err = r.session.WriteHeap(w, r.flags.plain)
+		return doc.StoredSize, err
+	})
+	if err != nil {
+		return err
+	}
+	r.doc.Heaps = append(r.doc.Heaps, doc)
+	if r.app.json {
+		return nil
+	}
+	_, err = fmt.Fprintf(r.app.stdout, "wrote the heap before position %s to %s: %s, stored %s, sha256 %s\n",
+		screen.Count(doc.Position), screen.Escape(name), screen.Bytes(doc.UncompressedSize), screen.Bytes(doc.StoredSize), doc.Hash)
+	return err
 }
 
 // hold shows a difference while the worker is still there, and keeps it.

@@ -10,11 +10,11 @@ import (
 )
 
 // tell shows how a replay went; a difference, or an altered span, fails the command.
-func (r *replayRun) tell(report replay.Report) error {
-	a := r.app
+func (r *replayRun) tell() error {
+	a, report := r.app, r.doc.Report
 	switch {
 	case a.json:
-		if err := a.document(report); err != nil {
+		if err := a.document(r.doc); err != nil {
 			return err
 		}
 	case report.Difference == nil:
