@@ -56,7 +56,7 @@ func FirstKeys(r Reader, prefix string, most int) ([]Row, error) {
 }
 
 func firstKeys(prefix string, most int) (query string, args []any) {
-	if end := prefixEnd(prefix); end != "" {
+	if end := PrefixEnd(prefix); end != "" {
 		return "SELECT key, value FROM kv WHERE key >= ? AND key < ? ORDER BY key LIMIT ?", []any{prefix, end, most}
 	}
 	return "SELECT key, value FROM kv WHERE key >= ? ORDER BY key LIMIT ?", []any{prefix, most}
@@ -132,7 +132,7 @@ func kvNext(a asker, prior, prefix string) (string, bool, error) {
 		from = prefix
 	}
 	args := []any{from}
-	if end := prefixEnd(prefix); end != "" {
+	if end := PrefixEnd(prefix); end != "" {
 		args = append(args, end)
 	} else {
 		query = "SELECT key FROM kv WHERE key > ? ORDER BY key LIMIT 1"
@@ -147,8 +147,8 @@ func kvNext(a asker, prior, prefix string) (string, bool, error) {
 	return rows[0].Text(0), true, nil
 }
 
-// prefixEnd gives the least string above all that start with prefix, "" if none.
-func prefixEnd(prefix string) string {
+// PrefixEnd gives the least string above all that start with prefix, "" if none.
+func PrefixEnd(prefix string) string {
 	for i := len(prefix) - 1; i >= 0; i-- {
 		if prefix[i] != 0xff {
 			return prefix[:i] + string([]byte{prefix[i] + 1})

@@ -130,7 +130,7 @@ func (r *replay) run(vatID string) error {
 	}
 	r.report.Name, r.report.Incarnation = r.vat.Name, r.span.Incarnation
 	r.report.From, r.report.Until = r.span.StartPos, r.span.EndPos
-	if t := r.vat.WorkerType; t != "xsnap" && t != "" {
+	if t := r.vat.WorkerType; t != workerXsnap && t != "" {
 		return r.refuse("kv."+vatID+".options", fmt.Sprintf("its worker is of type %q; only vats on xsnap workers are replayed", t))
 	}
 	if r.span.StartPos == r.span.EndPos {

@@ -14,11 +14,12 @@ type Vat struct {
 	Name   string `json:"name"`
 	Static bool   `json:"static"`
 	// Terminated: its cleanup is not done yet; its records may be gone in part.
-	Terminated  bool   `json:"terminated"`
-	Critical    bool   `json:"critical"`
-	Metered     bool   `json:"metered"`
-	WorkerType  string `json:"workerType"` // "xsnap", "local", …
-	Incarnation int64  `json:"incarnation"`
+	Terminated    bool   `json:"terminated"`
+	Critical      bool   `json:"critical"`
+	Metered       bool   `json:"metered"`
+	WorkerType    string `json:"workerType"` // "xsnap", "local", …
+	EnableDisavow bool   `json:"-"`          // liveslots option
+	Incarnation   int64  `json:"incarnation"`
 	// StartPos ≤ position < EndPos is the current span; of a terminated vat, the
 	// newest one that is left.
 	StartPos int64  `json:"startPos"`
@@ -121,6 +122,7 @@ func (s *Store) describe(v *Vat) error {
 	v.Problems = append(v.Problems, problems...)
 	v.Name = cmp.Or(v.Name, options.Name)
 	v.Critical, v.Metered, v.WorkerType = options.Critical, options.MeterID != nil, options.WorkerOptions.Type
+	v.EnableDisavow = options.EnableDisavow
 	v.WorkerBundleIDs = append([]string{}, options.WorkerOptions.BundleIDs...)
 	v.BundleID = source.BundleID
 	if v.BundleID == "" && source.BundleName != "" {

@@ -94,26 +94,63 @@ func Restore(c *store.Crank, s Span) error {
 func RestoreItems(c *store.Crank, s Span, artifact io.Reader) error {
 	lines := bufio.NewScanner(artifact)
 	lines.Buffer(make([]byte, 64<<10), maxItemBytes)
-	hash, at := EmptySpanHash(), s.StartPos
+	w := newItemWriter(c, s)
 	for lines.Scan() {
-		item := lines.Text()
-		if at == s.EndPos {
-			return &ItemCountError{Place: s.Place(), Want: s.EndPos - s.StartPos}
+		if err := w.write(lines.Text()); err != nil {
+			return err
 		}
-		err := c.Exec("INSERT INTO transcriptItems (vatID, position, item, incarnation) VALUES (?, ?, ?, ?)", s.VatID, at, item, s.Incarnation)
-		if err != nil {
-			return fmt.Errorf("cannot restore the span %s: %w", s.Place(), err)
-		}
-		hash = NextSpanHash(hash, item)
-		at++
 	}
-	switch {
-	case lines.Err() != nil:
+	if lines.Err() != nil {
 		return fmt.Errorf("cannot restore the span %s: %w", s.Place(), lines.Err())
-	case at != s.EndPos:
+	}
+	return w.end()
+}
+
+// CopyItems writes the items of a span as another store has them. Errors:
+// *MissingItemsError, *HashError.
+func CopyItems(c *store.Crank, s Span, from Reader) error {
+	w := newItemWriter(c, s)
+	err := Each(from, s.VatID, s.StartPos, s.EndPos, func(_ int64, item string) error { return w.write(item) })
+	if err != nil {
+		return err
+	}
+	return w.end()
+}
+
+// itemWriter writes the items of a span that is restored.
+type itemWriter struct {
+	c    *store.Crank
+	span Span
+	at   int64
+	hash string
+}
+
+func newItemWriter(c *store.Crank, s Span) *itemWriter {
+	return &itemWriter{c: c, span: s, at: s.StartPos, hash: EmptySpanHash()}
+}
+
+func (w *itemWriter) write(item string) error {
+	s := w.span
+	if w.at == s.EndPos {
 		return &ItemCountError{Place: s.Place(), Want: s.EndPos - s.StartPos}
-	case hash != s.Hash:
-		return &HashError{Place: s.Place(), Want: s.Hash, Got: hash}
+	}
+	err := w.c.Exec("INSERT INTO transcriptItems (vatID, position, item, incarnation) VALUES (?, ?, ?, ?)", s.VatID, w.at, item, s.Incarnation)
+	if err != nil {
+		return fmt.Errorf("cannot restore the span %s: %w", s.Place(), err)
+	}
+	w.hash = NextSpanHash(w.hash, item)
+	w.at++
+	return nil
+}
+
+// end compares what was written with the span.
+func (w *itemWriter) end() error {
+	s := w.span
+	switch {
+	case w.at != s.EndPos:
+		return &ItemCountError{Place: s.Place(), Want: s.EndPos - s.StartPos}
+	case w.hash != s.Hash:
+		return &HashError{Place: s.Place(), Want: s.Hash, Got: w.hash}
 	}
 	return nil
 }
