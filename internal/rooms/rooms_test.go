@@ -17,7 +17,7 @@ func allowed() map[string][]string {
 	return map[string][]string{
 		"bench":          {"kernelhost", "kernelhost/config", "kernelhost/capdata", "pipeproto", "xsnap", "internal/procs"},
 		"cmd/vatworkerd": {"kernelhost", "kernelhost/config", "kernelhost/capdata", "supervisor", "dbdir", "replay", "swingstore", "swingexport", "transcripts", "control", "workerlogs", "slogfile", "frames", "xsnap", "pipeproto", "store"},
-		"dbdir":          {"kernelhost", "kernelhost/config", "supervisor", "swingexport", "snapshots", "transcripts", "pipeproto", "store"},
+		"dbdir":          {"kernelhost", "kernelhost/config", "supervisor", "swingstore", "swingexport", "snapshots", "transcripts", "pipeproto", "store"},
 		"replay":         {"supervisor", "xsnap", "snapshots", "transcripts", "pipeproto", "store"},
 		"kernelhost":     {"kernelhost/config", "kernelhost/capdata", "pipeproto", "store"},
 		"supervisor":     {"xsnap", "snapshots", "transcripts", "control", "workerlogs", "slogfile", "frames", "pipeproto", "store"},
