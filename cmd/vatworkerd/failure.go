@@ -131,11 +131,15 @@ func isWrongInput(err error) bool {
 	var badExport *swingexport.BadError
 	var notOurs *dbdir.NotOursError
 	var unsound *dbdir.UnsoundError
+	var unfit *dbdir.UnfitError
+	var damaged *dbdir.DamagedError
+	var foreign *kernelhost.AdoptError
 	return errors.As(err, &unknown) || errors.As(err, &bad) || errors.As(err, &mismatch) ||
 		errors.As(err, &noStore) || errors.As(err, &noVat) ||
 		errors.As(err, &notEmpty) || errors.As(err, &unfinished) || errors.As(err, &noBackup) ||
 		errors.As(err, &noPlace) || errors.As(err, &noExport) || errors.As(err, &badExport) ||
-		errors.As(err, &notOurs) || errors.As(err, &unsound)
+		errors.As(err, &notOurs) || errors.As(err, &unsound) ||
+		errors.As(err, &unfit) || errors.As(err, &damaged) || errors.As(err, &foreign)
 }
 
 // isVatsOwn tells errors of a config's vats: one did not start, or bootstrap

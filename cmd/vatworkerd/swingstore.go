@@ -16,12 +16,12 @@ import (
 
 func (a *app) swingstoreCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "swingstore", Short: "Read the database of a JavaScript SwingSet: list, verify, replay", Args: noCommand,
+		Use: "swingstore", Short: "Read the database of a JavaScript SwingSet: list, verify, replay, import", Args: noCommand,
 		Long: "swingstore reads a swing-store (swingstore.sqlite) that the JavaScript system wrote, also while a\n" +
 			"node uses it, and never writes to it. DIR is the directory that holds it.",
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.swingstoreListCommand(), a.swingstoreVerifyCommand(), a.swingstoreReplayCommand())
+	cmd.AddCommand(a.swingstoreListCommand(), a.swingstoreVerifyCommand(), a.swingstoreReplayCommand(), a.swingstoreImportCommand())
 	return cmd
 }
 
