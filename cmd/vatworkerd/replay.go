@@ -21,6 +21,7 @@ type replayFlags struct {
 	hasStop     bool
 	snapshot    string
 	plain       bool
+	timings     bool
 	keepWorkers bool
 }
 
@@ -40,6 +41,7 @@ func (a *app) replayCommand() *cobra.Command {
 	flags.Int64Var(&f.stopBefore, "stop-before", 0, "stop before the item at this position, with a console into the worker")
 	flags.StringVar(&f.snapshot, "snapshot", "", "where the replay stops, or at its end, write the worker's heap into this new file")
 	flags.BoolVar(&f.plain, "plain", false, "do not compress the heap that --snapshot or the console writes")
+	flags.BoolVar(&f.timings, "timings", false, "tell how long each delivery took, the slowest of them, and how that goes along the transcript")
 	flags.BoolVar(&f.keepWorkers, "keep-workers", false, "at the end, or at a difference, keep the worker for a debugger until Enter or Ctrl-C")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f.hasFrom, f.hasUntil, f.hasStop = flags.Changed("from"), flags.Changed("until"), flags.Changed("stop-before")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"path/filepath"
 	"regexp"
@@ -9,6 +10,9 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
+
+	"vatworkerd/cmd/vatworkerd/internal/screen"
+	"vatworkerd/replay"
 )
 
 // counted is a rig with a database "db" in which alice has counted to 3.
@@ -35,6 +39,33 @@ func TestReplayScripts(t *testing.T) {
 	if r.contents("db") != before {
 		t.Error("the database was changed")
 	}
+}
+
+// TestTimings shows what is in testdata/timings: lines of position, kind, micros
+// and computrons, or a count of deliveries that grow slower.
+func TestTimings(t *testing.T) {
+	datadriven.RunTest(t, filepath.Join("testdata", "timings"), func(t *testing.T, d *datadriven.TestData) string {
+		var timings []replay.Timing
+		for line := range strings.Lines(d.Input) {
+			var one replay.Timing
+			var computrons int64
+			n, _ := fmt.Sscan(line, &one.Position, &one.Kind, &one.Micros, &computrons)
+			if n == 4 {
+				one.Computrons = &computrons
+			}
+			timings = append(timings, one)
+		}
+		grow := 0
+		d.ScanArgs(t, "grow", &grow)
+		for i := range grow {
+			timings = append(timings, replay.Timing{Position: int64(i), Kind: "message", Micros: 1000 + 37*int64(i), Syscalls: i % 5})
+		}
+		var b strings.Builder
+		if err := writeTimings(&b, screen.Palette{}, timings); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	})
 }
 
 var keptPID = regexp.MustCompile(`the worker is process ([0-9]+)`)

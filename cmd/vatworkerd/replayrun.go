@@ -111,7 +111,7 @@ func (r *replayRun) through(until int64) error {
 func (r *replayRun) options(vatID string) (replay.Options, error) {
 	a := r.app
 	opts := replay.Options{
-		Full: r.flags.full, Progress: func(done, total int64) { r.say.progress.Step("replay "+vatID, done, total) },
+		Full: r.flags.full, Timings: r.flags.timings, Progress: func(done, total int64) { r.say.progress.Step("replay "+vatID, done, total) },
 		Console: func(_ int64, source, level string, args []json.RawMessage) { r.heard(vatID, source, level, args) },
 		Worker:  xsnap.StartOptions{Sandbox: a.workers.policy(), Limits: a.workers.limits(), HugePages: a.workers.huge, Watch: a.workers.watch},
 	}
@@ -123,8 +123,11 @@ func (r *replayRun) options(vatID string) (replay.Options, error) {
 		opts.Hold = r.hold
 	}
 	var err error
-	if opts.CPU, err = parseCPU(a.cpu); err != nil || a.engine == "" {
+	if opts.CPU, err = parseCPU(a.cpu); err != nil {
 		return opts, err
+	}
+	if a.engine == "" {
+		return opts, nil
 	}
 	paths, err := a.findEngine()
 	if err != nil {

@@ -24,6 +24,9 @@ func (r *replayRun) tell() error {
 	}
 	if !a.json {
 		a.writeSpanChecks(report)
+		if err := writeTimings(a.stdout, a.palette(), report.Timings); err != nil {
+			return err
+		}
 	}
 	if !report.Identical {
 		return failed{}
