@@ -227,6 +227,7 @@ func (r *Session) bringUp(o xsnap.StartOptions, first func(*xsnap.Worker) error)
 	defer r.killOnCancel()()
 	if err := first(w); err != nil {
 		w.Kill()
+		r.closeWorker() // nothing reads the heap any more
 		return r.orCancelled(err)
 	}
 	return r.ctx.Err()

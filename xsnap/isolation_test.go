@@ -299,6 +299,12 @@ func TestWorkerDiesWithParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = parent.Wait()
+	waitForEnd(t, pidfd)
+}
+
+// waitForEnd waits for the end of a process that need not be a child.
+func waitForEnd(t testing.TB, pidfd int) {
+	t.Helper()
 	for {
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, -1)
 		if n == 1 {

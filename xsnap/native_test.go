@@ -15,6 +15,7 @@ func TestNative(t *testing.T) {
 		"KillOfStoppedWorker":       TestKillOfStoppedWorker,
 		"LargeSyscall":              TestLargeSyscall,
 		"ManyWorkers":               TestManyWorkers,
+		"Wrap":                      TestWrap,
 		"BaseCache":                 TestBaseCache,
 		"BaseCacheFailures":         TestBaseCacheFailures,
 		"NothingIsInherited":        TestNothingIsInherited,

@@ -126,6 +126,9 @@ func (s *Spawner) spawn(argv []string, p *plumbing, o StartOptions, zygote bool)
 		return launched{}, err
 	}
 	around := s.surroundingsOf(o)
+	if o.Wrap != nil {
+		return s.spawnWrapped(argv, o.Wrap, around, p)
+	}
 	if plain {
 		return s.spawnPlain(argv, around.env, p)
 	}
@@ -133,14 +136,20 @@ func (s *Spawner) spawn(argv []string, p *plumbing, o StartOptions, zygote bool)
 }
 
 // spawnPlain leaves limits to be set from outside.
-func (s *Spawner) spawnPlain(argv, env []string, p *plumbing) (w launched, err error) {
-	w.maps = -1
+func (s *Spawner) spawnPlain(argv, env []string, p *plumbing) (launched, error) {
 	attr := &syscall.ProcAttr{
 		Dir:   "/",
 		Env:   env,
 		Files: p.child[:],
-		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &w.pidfd},
+		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 	}
+	return s.startProcess(argv, attr)
+}
+
+// startProcess starts a process that nobody contains.
+func (s *Spawner) startProcess(argv []string, attr *syscall.ProcAttr) (w launched, err error) {
+	w.maps, w.pidfd = -1, -1
+	attr.Sys.PidFD = &w.pidfd
 	if closed := s.onThread(func() { w.pid, _, err = syscall.StartProcess(argv[0], argv, attr) }); closed != nil {
 		return launched{}, closed
 	}

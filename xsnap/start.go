@@ -64,6 +64,8 @@ type StartOptions struct {
 	// gives some to those who ask. It is faster (docs/performance.md) and changes
 	// nothing else.
 	HugePages bool
+	// Wrap runs the engine inside another program; nil does not.
+	Wrap *Wrap
 }
 
 // Start starts a worker with a Spawner of its own, which costs one more OS
@@ -104,6 +106,9 @@ func (s *Spawner) start(eng Engine, o StartOptions) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Wrap != nil {
+		o.Wrap.connect(p)
+	}
 	started, err := s.spawn(argv, p, o, false)
 	// At once: while this process holds them too, no pipe of a dead worker ends.
 	p.closeChildEnds()
@@ -138,14 +143,14 @@ func (o StartOptions) check() error {
 	if o.MeterLimit < 0 || o.MeterLimit > 1<<31-1 {
 		return fmt.Errorf("meter limit %d is not between 0 and %d", o.MeterLimit, 1<<31-1)
 	}
-	return nil
+	return o.Wrap.check(o)
 }
 
 func arguments(eng Engine, o StartOptions) ([]string, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	argv := []string{eng.Path, o.Name}
+	argv := append(o.Wrap.command(), eng.Path, o.Name)
 	if eng.Kind == EngineNative {
 		return argv, nil // the hello says the rest
 	}
@@ -195,6 +200,9 @@ func newWire(kind EngineKind, p *plumbing, o StartOptions) wire {
 }
 
 func (w *Worker) applyLimits(o StartOptions, limited bool) error {
+	if o.Wrap != nil {
+		return nil
+	}
 	var limits []workerLimit
 	if !limited {
 		var err error

@@ -22,6 +22,7 @@ type replayFlags struct {
 	snapshot    string
 	plain       bool
 	timings     bool
+	wrap        string
 	keepWorkers bool
 }
 
@@ -42,6 +43,7 @@ func (a *app) replayCommand() *cobra.Command {
 	flags.StringVar(&f.snapshot, "snapshot", "", "where the replay stops, or at its end, write the worker's heap into this new file")
 	flags.BoolVar(&f.plain, "plain", false, "do not compress the heap that --snapshot or the console writes")
 	flags.BoolVar(&f.timings, "timings", false, "tell how long each delivery took, the slowest of them, and how that goes along the transcript")
+	flags.StringVar(&f.wrap, "wrap", "", "run the worker inside a program, such as 'gdb --args', 'rr record' or valgrind: words at spaces, before the worker's own command line")
 	flags.BoolVar(&f.keepWorkers, "keep-workers", false, "at the end, or at a difference, keep the worker for a debugger until Enter or Ctrl-C")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f.hasFrom, f.hasUntil, f.hasStop = flags.Changed("from"), flags.Changed("until"), flags.Changed("stop-before")

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -139,6 +140,31 @@ func TestReplayConsoleOnATerminal(t *testing.T) {
 	s.press("const end = Date.now(); for (;;);\r")
 	s.press(controlC)
 	if code := s.ends(); code != exitInterrupted && code != exitFailed {
+		t.Errorf("exit code %d:\n%s", code, s.screen())
+	}
+}
+
+// A debugger has the terminal while its worker lives, and the shell has it again
+// afterwards.
+func TestReplayWrapHasTheTerminal(t *testing.T) {
+	r := counted(t)
+	r.write("asks", "#!/bin/sh\nprintf 'shall it run? '\nread answer\necho \"it was $answer\"\nexec \"$@\"\n")
+	if err := os.Chmod(filepath.Join(r.dir, "asks"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := r.onScreen(120, 40, nil, "replay", "alice", "--db", "db", "--wrap", "./asks")
+	s.shows("shall it run?")
+	s.press("yes\r")
+	s.shows("it was yes", "identical: 8 deliveries")
+	if code := s.ends(); code != exitDone {
+		t.Errorf("exit code %d:\n%s", code, s.screen())
+	}
+	// Ctrl-C is the debugger's, whose end is then the replay's.
+	s = r.onScreen(160, 40, nil, "replay", "alice", "--db", "db", "--wrap", "./asks")
+	s.shows("shall it run?")
+	s.press("\x03")
+	s.shows("signal 2 (interrupt)")
+	if code := s.ends(); code != exitFailed {
 		t.Errorf("exit code %d:\n%s", code, s.screen())
 	}
 }

@@ -47,6 +47,7 @@ func (r *replayRun) run(src *replay.Source, vatID string) (err error) {
 	if err != nil {
 		return err
 	}
+	defer r.takeTerminalBack()()
 	if r.session, err = src.Begin(r.ctx, vatID, opts); err != nil {
 		return err
 	}
@@ -125,6 +126,12 @@ func (r *replayRun) options(vatID string) (replay.Options, error) {
 	var err error
 	if opts.CPU, err = parseCPU(a.cpu); err != nil {
 		return opts, err
+	}
+	if r.flags.wrap != "" {
+		if opts.Worker, err = r.wrapped(); err != nil {
+			return opts, err
+		}
+		opts.CPU = -1 // what it is wrapped in may need more than one
 	}
 	if a.engine == "" {
 		return opts, nil
