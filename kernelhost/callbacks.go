@@ -74,6 +74,9 @@ func (h *callbacks) open() (*crank, error) {
 		return nil, fmt.Errorf("cannot begin the host's half of a crank: %w", err)
 	}
 	h.crank = newCrank(kv)
+	if h.k.hello.Slog {
+		h.crank.slog = &slogNote{}
+	}
 	crashpoint.Here(crashpoint.HostCrankBegun)
 	return h.crank, nil
 }
@@ -112,8 +115,9 @@ func (h *callbacks) turn(req pipeproto.Turn) (pipeproto.TurnReply, error) {
 	if err != nil || reply.Delivery != nil || reply.Action != nil {
 		return reply, err
 	}
+	note := h.crank.slog.take()
 	items, digest, err := h.commit()
-	return pipeproto.TurnReply{Drop: true, Enqueue: items, Digest: digest}, err
+	return pipeproto.TurnReply{Drop: true, Enqueue: items, Digest: digest, Slog: note}, err
 }
 
 // translate gives what an item comes to: a delivery, an action or nothing. It is
@@ -144,7 +148,10 @@ func (h *callbacks) translate(req pipeproto.Turn) (pipeproto.TurnReply, error) {
 	}
 	c.delivering = e.Type
 	crashpoint.Here(crashpoint.HostTurn)
-	return pipeproto.TurnReply{Delivery: delivery}, c.kv.Err()
+	if delivery == nil {
+		return pipeproto.TurnReply{}, c.kv.Err()
+	}
+	return pipeproto.TurnReply{Delivery: delivery, Slog: c.slog.take()}, c.kv.Err()
 }
 
 // deliverEvent gives the delivery an event makes for a vat, or none when the
@@ -168,6 +175,7 @@ func (c *crank) deliverEvent(vatID string, e event, dead bool) ([]byte, error) {
 		if dead {
 			return nil, nil
 		}
+		c.slog.bringOutYourDead()
 		return []byte(bringOutYourDead), nil
 	}
 	return nil, brokenf("an item for %s is of type %q", vatID, e.Type)
@@ -195,7 +203,7 @@ func (h *callbacks) beginIncarnation(req pipeproto.Incarnation) (pipeproto.TurnR
 	h.begun, h.problem = req.VatID, ""
 	delivery, err := c.begin(req)
 	crashpoint.Here(crashpoint.HostIncarnation)
-	return pipeproto.TurnReply{Delivery: delivery}, err
+	return pipeproto.TurnReply{Delivery: delivery, Slog: c.slog.take()}, err
 }
 
 func (h *callbacks) endIncarnation(req pipeproto.Incarnation) (pipeproto.Empty, error) {
@@ -219,6 +227,7 @@ func (h *callbacks) delivered(req pipeproto.Delivered) (pipeproto.Verdict, error
 	if err != nil {
 		return pipeproto.Verdict{}, err
 	}
+	verdict.Slog = c.slog.take()
 	if req.Purpose == pipeproto.PurposeStart && !verdict.Commit {
 		h.problem = verdict.Reason
 	}
@@ -343,9 +352,9 @@ func (h *callbacks) crankEnd(pipeproto.Empty) (pipeproto.Verdict, error) {
 	if err != nil {
 		return pipeproto.Verdict{}, err
 	}
-	actions := c.actions
+	actions, note := c.actions, c.slog.take()
 	items, digest, err := h.commit()
-	return pipeproto.Verdict{Commit: err == nil, Enqueue: items, Digest: digest, Actions: actions}, err
+	return pipeproto.Verdict{Commit: err == nil, Enqueue: items, Digest: digest, Actions: actions, Slog: note}, err
 }
 
 func (h *callbacks) crankAbort(pipeproto.Empty) (pipeproto.Empty, error) {

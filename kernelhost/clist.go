@@ -1,6 +1,10 @@
 package kernelhost
 
-import "strings"
+import (
+	"strings"
+
+	"vatworkerd/pipeproto"
+)
 
 // A vat's c-list maps krefs to vrefs and back: v1.c.ko20 = "R o+0" and
 // v1.c.o+0 = "ko20". The flag before the vref is R when the vat can reach the
@@ -85,6 +89,11 @@ func (t tables) addEntry(vatID, kref, vref string) error {
 	e := clistEntry{reachable: true, vref: vref}
 	t.kv.Set(clistKey(vatID, kref), e.String())
 	t.kv.Set(clistKey(vatID, vref), kref)
+	mode := pipeproto.CListImport
+	if e.exported() {
+		mode = pipeproto.CListExport
+	}
+	t.slog.cList(mode, vatID, kref, vref)
 	switch {
 	case isPromise(kref):
 		return t.countPromise(kref, 1)
@@ -108,6 +117,7 @@ func (t tables) deleteEntry(vatID, kref string) error {
 	}
 	t.kv.Delete(clistKey(vatID, kref))
 	t.kv.Delete(clistKey(vatID, e.vref))
+	t.slog.cList(pipeproto.CListDrop, vatID, kref, e.vref)
 	switch {
 	case isPromise(kref):
 		return t.countPromise(kref, -1)

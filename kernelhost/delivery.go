@@ -28,6 +28,7 @@ func (c *crank) deliverMessage(vatID, target string, msg message) ([]byte, error
 			return nil, err
 		}
 	}
+	c.slog.message(target, msg)
 	b := append([]byte(`["message",`), capdata.AppendString(nil, vtarget)...)
 	b = append(b, ',')
 	b = appendMessage(b, out)
@@ -69,6 +70,9 @@ func (c *crank) deliverNotify(vatID, kpid string) ([]byte, error) {
 	}
 	if len(kpids) == 0 {
 		return nil, brokenf("%s is to be told of %s, which is unresolved", vatID, kpid)
+	}
+	if err := c.slog.notify(c, kpids); err != nil {
+		return nil, err
 	}
 	b := []byte(`["notify",[`)
 	for i, kpid := range kpids {
@@ -121,6 +125,7 @@ func (c *crank) deliverStart(vatID string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.slog.start(params)
 	b := appendCapData([]byte(`["startVat",`), capdata.CapData{Body: params.Body, Slots: slots})
 	return append(b, ']'), c.kv.Err()
 }

@@ -194,6 +194,7 @@ func (c *crank) gcDelivery(vatID, action string, krefs []string) ([]byte, error)
 			return nil, err
 		}
 	}
+	c.slog.garbage(action, krefs)
 	b := append([]byte(`["`), action...)
 	b = append(b, `s",`...)
 	b = appendStrings(b, vrefs)

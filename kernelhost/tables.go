@@ -21,6 +21,7 @@ const (
 type tables struct {
 	kv    *store.Crank
 	loose *looseEnds // what collect looks at; nil where nothing is changed
+	slog  *slogNote  // nil where no slog is written
 }
 
 // require reads a key that must be there.

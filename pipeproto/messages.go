@@ -96,6 +96,9 @@ type HelloReply struct {
 	EngineSHA256  string `msgpack:"engineSHA256"`
 	EngineVersion string `msgpack:"engineVersion"`
 	ImageID       string `msgpack:"imageID"`
+	// Slog: a slog is written. Then the host says with turns and verdicts what it
+	// alone knows of them.
+	Slog bool `msgpack:"slog"`
 }
 
 // Configure sets consensus parameters. Counts are transcript entries of a span,
@@ -223,6 +226,31 @@ type TurnReply struct {
 	Action   *Action `msgpack:"action"`
 	Enqueue  []Item  `msgpack:"enqueue"`
 	Digest   []byte  `msgpack:"digest"`
+	// Slog is only looked at where the HelloReply says that there is one.
+	Slog *SlogNote `msgpack:"slog"`
+}
+
+// SlogNote is what a host says for the slog: local, and in no hash. Delivery is the
+// TurnReply's delivery in the host's own terms (JSON; SwingSet's kd), CList what has
+// changed in c-lists since the note before in the same crank.
+type SlogNote struct {
+	Delivery []byte        `msgpack:"delivery"`
+	CList    []CListChange `msgpack:"cList"`
+}
+
+// Modes of a CListChange.
+const (
+	CListImport = "import" // the vat was given it
+	CListExport = "export" // the vat made it
+	CListDrop   = "drop"   // the entry is gone
+)
+
+// CListChange is one entry of a vat's c-list that came or went.
+type CListChange struct {
+	Mode  string `msgpack:"mode"`
+	VatID string `msgpack:"vatID"`
+	KObj  string `msgpack:"kobj"`
+	VObj  string `msgpack:"vobj"`
 }
 
 // Kinds of actions. Those with a worker in them are for a TurnReply; the others
@@ -345,6 +373,8 @@ type Verdict struct {
 	// Next answers a Delivered's Next as a turn would be answered, with a Delivery,
 	// and opens the unit of that crank. nil: the turn is asked for when it comes.
 	Next *TurnReply `msgpack:"next"`
+	// Slog is as in a TurnReply, without a Delivery.
+	Slog *SlogNote `msgpack:"slog"`
 }
 
 // CallNow asks the host to run a device invocation. Args and Result are capdata

@@ -23,7 +23,7 @@ var messageFiles = []string{"messages.go", "workermessages.go", "control.go"}
 func messageTypes() []any {
 	return []any{
 		Empty{}, Count{}, Hello{}, HelloReply{}, Configure{}, AddBundle{}, VatOptions{}, CreateVat{}, AdminNode{}, CreateVats{}, CreateVatsReply{},
-		CreateVatReply{}, Item{}, Enqueue{}, Run{}, RunReply{}, Height{}, Turn{}, TurnReply{}, Action{}, Acted{}, VatState{}, Incarnation{}, Delivered{},
+		CreateVatReply{}, Item{}, Enqueue{}, Run{}, RunReply{}, Height{}, Turn{}, TurnReply{}, SlogNote{}, CListChange{}, Action{}, Acted{}, VatState{}, Incarnation{}, Delivered{},
 		Verdict{}, CallNow{}, CallNowReply{}, VatRef{}, VatControl{}, Upgrade{}, Refill{}, RestartAll{}, RestartAllReply{},
 		Rehearse{}, Rehearsal{}, RehearseReply{}, StatusRequest{}, VatStatus{}, Counts{}, Status{}, SnapshotInfo{},
 		SnapshotList{}, SnapshotCheck{}, SnapshotVerifyReply{}, SpanInfo{}, SpanList{}, Replay{}, ReplayReply{}, Pool{}, Pin{}, FramesRecord{}, FramesRecorded{},

@@ -18,6 +18,7 @@ const (
 	TypeDeliverResult = "deliver-result"
 	TypeSyscall       = "syscall"
 	TypeSyscallResult = "syscall-result"
+	TypeCList         = "clist"
 	TypeReplay        = "start-replay"
 	TypeReplayed      = "finish-replay"
 	TypeHeapLoad      = "heap-snapshot-load"
@@ -76,13 +77,25 @@ type OfVat struct {
 	Stamp
 }
 
-// Crank begins or ends a crank. Message is what the kernel host has queued, which
-// only it can read, so it is left out.
+// Crank begins or ends a crank. Message is what the kernel host has queued; only the
+// begin of one for an item has it.
 type Crank struct {
-	Type         string `json:"type"`
-	CrankType    string `json:"crankType"`
-	CrankNum     int64  `json:"crankNum"`
-	ActivityHash string `json:"activityhash,omitempty"`
+	Type         string          `json:"type"`
+	CrankType    string          `json:"crankType"`
+	CrankNum     int64           `json:"crankNum"`
+	Message      json.RawMessage `json:"message,omitempty"`
+	ActivityHash string          `json:"activityhash,omitempty"`
+	Stamp
+}
+
+// CList is an entry of a vat's c-list that came (import, export) or went (drop).
+type CList struct {
+	Type     string `json:"type"`
+	CrankNum *int64 `json:"crankNum,omitempty"`
+	Mode     string `json:"mode"`
+	VatID    string `json:"vatID"`
+	KObj     string `json:"kobj"`
+	VObj     string `json:"vobj"`
 	Stamp
 }
 
@@ -94,6 +107,7 @@ type Delivery struct {
 	DeliveryNum int64           `json:"deliveryNum"`
 	Replay      bool            `json:"replay"`
 	Dispatch    string          `json:"dispatch,omitempty"`
+	KD          json.RawMessage `json:"kd,omitempty"`
 	VD          json.RawMessage `json:"vd,omitempty"`
 	DR          *Result         `json:"dr,omitempty"`
 	Stamp

@@ -24,6 +24,7 @@ type crank struct {
 	unitOpen bool   // the host keeps an open unit for this crank
 	digest   []byte // the host's digests, one after the other, of its closed units
 	ran      []string
+	kd       json.RawMessage    // the next delivery in the host's terms, for the slog
 	started  map[string]*worker // workers of incarnations this crank starts
 	coming   []*arrival         // workers that take over if this crank commits
 	actions  []pipeproto.Action // of verdicts, to do before the crank ends
@@ -91,11 +92,24 @@ func (s *Supervisor) tryCrank(body func(*crank) error, faults map[fault]bool) er
 	}
 	c := &crank{s: s, tx: tx, started: map[string]*worker{}, faults: faults}
 	crashpoint.Here(crashpoint.SupervisorCrankBegun)
-	s.slog.crankBegins()
+	s.slog.crankBegins(c.itemOfTurn())
 	if err := body(c); err != nil {
 		return errors.Join(err, c.abort())
 	}
 	return c.commit()
+}
+
+// itemOfTurn gives the host's item that has its turn, if the slog wants it.
+func (c *crank) itemOfTurn() []byte {
+	now := c.s.turn
+	if c.s.slog == nil || now == nil {
+		return nil
+	}
+	var item queued
+	if text, ok := c.tx.Get(queueKey(now.vatID, now.order)); !ok || json.Unmarshal([]byte(text), &item) != nil {
+		return nil
+	}
+	return item.Payload
 }
 
 // commit closes the host's unit, makes the crank part of the block and then
@@ -138,6 +152,7 @@ func (c *crank) closeUnit() error {
 	if err := c.s.call(pipeproto.ReqCrankEnd, pipeproto.Empty{}, &verdict); err != nil {
 		return err
 	}
+	c.s.slog.noted(verdict.Slog)
 	c.unitOpen = false
 	c.digest = append(c.digest, verdict.Digest...)
 	c.actions = append(c.actions, verdict.Actions...)

@@ -130,7 +130,7 @@ func (run *rerun) isUnwanted() bool { return run.at.leash != nil && run.at.leash
 func (run *rerun) again(position int64, entry transcripts.Entry) error {
 	replayer := transcripts.NewReplayer(run.rec.ID, position, entry)
 	run.kit.speech.begins(run.rec, position, true)
-	slogged := run.kit.slog.delivers(run.rec, position, true, entry.Delivery)
+	slogged := run.kit.slog.delivers(run.rec, position, true, nil, entry.Delivery)
 	result, err := run.w.process.Deliver(entry.Delivery, replayHandler{replayer, run.rec, run.kit.speech, slogged})
 	slogged.ends(result, err)
 	crashpoint.Here(crashpoint.SupervisorReplayed)

@@ -59,7 +59,7 @@ func Serve(r io.Reader, w io.Writer, opts Options) error {
 func (s *Supervisor) helloReply() pipeproto.HelloReply {
 	return pipeproto.HelloReply{
 		Peer: fmt.Sprintf("vatworkerd (pid %d)", os.Getpid()), Height: s.db.Height(), ActivityHash: s.db.ActivityHash(), StoreID: s.storeID,
-		EngineSHA256: s.image.Engine.SHA256, EngineVersion: s.image.Engine.Version, ImageID: s.image.ID(),
+		EngineSHA256: s.image.Engine.SHA256, EngineVersion: s.image.Engine.Version, ImageID: s.image.ID(), Slog: s.slog != nil,
 	}
 }
 

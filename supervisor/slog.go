@@ -80,7 +80,9 @@ func (l *slog) introduce(rec *record) {
 	})
 }
 
-func (l *slog) crankBegins() {
+// crankBegins tells the number, and message, the host's item that the crank is for,
+// if it is for one and is JSON.
+func (l *slog) crankBegins(message []byte) {
 	if l == nil {
 		return
 	}
@@ -89,7 +91,28 @@ func (l *slog) crankBegins() {
 	l.crankFrom = time.Now()
 	n := l.crankNum
 	l.mu.Unlock()
-	l.file.Write(&slogfile.Crank{Type: slogfile.TypeCrankStart, CrankType: "delivery", CrankNum: n})
+	l.file.Write(&slogfile.Crank{Type: slogfile.TypeCrankStart, CrankType: "delivery", CrankNum: n, Message: validJSON(message)})
+}
+
+// noted writes what the host says of c-lists, and gives the delivery in its terms.
+func (l *slog) noted(note *pipeproto.SlogNote) (kd json.RawMessage) {
+	if l == nil || note == nil {
+		return nil
+	}
+	for _, change := range note.CList {
+		l.file.Write(&slogfile.CList{
+			Type: slogfile.TypeCList, CrankNum: l.crank(false), Mode: change.Mode, VatID: change.VatID, KObj: change.KObj, VObj: change.VObj,
+		})
+	}
+	return validJSON(note.Delivery)
+}
+
+// validJSON gives text if it can be part of a line.
+func validJSON(text []byte) json.RawMessage {
+	if !json.Valid(text) {
+		return nil
+	}
+	return text
 }
 
 // crankEnds tells the activity hash, or "" if the crank was undone.
@@ -203,8 +226,9 @@ type slogged struct {
 	began    time.Time
 }
 
-// delivers writes that a delivery begins. It gives nil if there is no slog.
-func (l *slog) delivers(rec *record, position int64, isReplay bool, delivery json.RawMessage) *slogged {
+// delivers writes that a delivery begins, kd being the same in the host's terms, if
+// it has said so. It gives nil if there is no slog.
+func (l *slog) delivers(rec *record, position int64, isReplay bool, kd, delivery json.RawMessage) *slogged {
 	if l == nil {
 		return nil
 	}
@@ -213,7 +237,10 @@ func (l *slog) delivers(rec *record, position int64, isReplay bool, delivery jso
 		Type: slogfile.TypeDeliver, CrankNum: l.crank(isReplay), VatID: rec.ID, DeliveryNum: position, Replay: isReplay, Dispatch: firstWord(delivery),
 	}}
 	e := d.head
-	e.VD = delivery
+	e.KD, e.VD = kd, delivery
+	if kd == nil && !isReplay && e.Dispatch == "bringOutYourDead" {
+		e.KD = delivery // ours; a host would say the same
+	}
 	l.file.Write(&e)
 	return d
 }

@@ -11,6 +11,7 @@ import (
 
 func TestSlogOfCommands(t *testing.T) {
 	r := started(t)
+	r.checkHostSlog()
 	r.ok("send", "bob", "print", `"log"`, `"one"`, "--db", "db", "--slog", "first")
 	r.env = append(r.env, "VATWORKERD_SLOG=first")
 	r.ok("send", "bob", "print", `"log"`, `"two \u009b1m"`, "--db", "db", "--slog-bytes", "1MiB")
