@@ -130,3 +130,31 @@ func TestGoCodeIsTested(t *testing.T) {
 func withoutIndent(code string) string {
 	return regexp.MustCompile(`(?m)^\t+`).ReplaceAllString(code, "")
 }
+
+var (
+	makeCode   = regexp.MustCompile("(?m)^(?:    |\t)(?:\\$ )?make [^\n]*$|`make [^`\n]*`")
+	makeTarget = regexp.MustCompile(`\bmake ((?:[a-z][a-z-]* ?)+)`)
+	targets    = regexp.MustCompile(`(?m)^([a-z][a-z-]*):`)
+)
+
+// What pages say to make can be made.
+func TestTargetsExist(t *testing.T) {
+	var known []string
+	for _, m := range targets.FindAllStringSubmatch(read(t, "Makefile"), -1) {
+		known = append(known, m[1])
+	}
+	for name, text := range pages(t) {
+		for _, code := range makeCode.FindAllString(text, -1) {
+			command, _, _ := strings.Cut(code, " #")
+			said := makeTarget.FindStringSubmatch(command)
+			if said == nil {
+				continue
+			}
+			for _, target := range strings.Fields(said[1]) {
+				if !slices.Contains(known, target) {
+					t.Errorf("%s says %q, and there is no target %s", name, strings.TrimSpace(code), target)
+				}
+			}
+		}
+	}
+}
