@@ -24,6 +24,7 @@ type crank struct {
 	unitOpen bool   // the host keeps an open unit for this crank
 	digest   []byte // the host's digests, one after the other, of its closed units
 	ran      []string
+	slog     *slog              // nil = none is wanted, or not of this crank
 	kd       json.RawMessage    // the next delivery in the host's terms, for the slog
 	started  map[string]*worker // workers of incarnations this crank starts
 	coming   []*arrival         // workers that take over if this crank commits
@@ -90,9 +91,9 @@ func (s *Supervisor) tryCrank(body func(*crank) error, faults map[fault]bool) er
 	if err != nil {
 		return fmt.Errorf("cannot begin a crank: %w", err)
 	}
-	c := &crank{s: s, tx: tx, started: map[string]*worker{}, faults: faults}
+	c := &crank{s: s, tx: tx, slog: s.slog, started: map[string]*worker{}, faults: faults}
 	crashpoint.Here(crashpoint.SupervisorCrankBegun)
-	s.slog.crankBegins(c.itemOfTurn())
+	c.slog.crankBegins(c.itemOfTurn())
 	if err := body(c); err != nil {
 		return errors.Join(err, c.abort())
 	}
@@ -102,7 +103,7 @@ func (s *Supervisor) tryCrank(body func(*crank) error, faults map[fault]bool) er
 // itemOfTurn gives the host's item that has its turn, if the slog wants it.
 func (c *crank) itemOfTurn() []byte {
 	now := c.s.turn
-	if c.s.slog == nil || now == nil {
+	if c.slog == nil || now == nil {
 		return nil
 	}
 	var item queued
@@ -128,13 +129,13 @@ func (c *crank) commit() error {
 	}
 	crashpoint.Here(crashpoint.SupervisorCrankEnding)
 	if _, err := c.tx.Commit(c.digest); err != nil {
-		c.s.slog.crankEnds("")
+		c.slog.crankEnds("")
 		c.discardWorkers()
 		return c.s.spoil(fmt.Errorf("cannot commit a crank: %w", err))
 	}
 	crashpoint.Here(crashpoint.SupervisorCrankKept)
 	c.s.live.kept(c.s.db.ActivityHash(), c.counts)
-	c.s.slog.crankEnds(c.s.db.ActivityHash())
+	c.slog.crankEnds(c.s.db.ActivityHash())
 	for _, effect := range c.onCommit {
 		effect()
 	}
@@ -152,7 +153,7 @@ func (c *crank) closeUnit() error {
 	if err := c.s.call(pipeproto.ReqCrankEnd, pipeproto.Empty{}, &verdict); err != nil {
 		return err
 	}
-	c.s.slog.noted(verdict.Slog)
+	c.slog.noted(verdict.Slog)
 	c.unitOpen = false
 	c.digest = append(c.digest, verdict.Digest...)
 	c.actions = append(c.actions, verdict.Actions...)
@@ -163,7 +164,7 @@ func (c *crank) closeUnit() error {
 // the store and go.
 func (c *crank) abort() error {
 	c.tx.Abort()
-	c.s.slog.crankEnds("")
+	c.slog.crankEnds("")
 	c.discardWorkers()
 	if !c.unitOpen {
 		return nil

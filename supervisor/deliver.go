@@ -44,7 +44,7 @@ func (c *crank) deliver(rec *record, delivery json.RawMessage) (ranDelivery, err
 // write this crank; the others are acknowledged and collected.
 func (c *crank) deliverTo(w *worker, rec *record, delivery json.RawMessage) (ranDelivery, error) {
 	position := c.s.live.positionOf(rec.ID)
-	calls := &syscalls{c: c, rec: rec, slogged: c.s.slog.delivers(rec, position, false, c.kd, delivery)}
+	calls := &syscalls{c: c, rec: rec, slogged: c.slog.delivers(rec, position, false, c.kd, delivery)}
 	c.kd = nil
 	c.s.speech.begins(rec, position, false)
 	outer := c.s.live.enter(stepDelivery, rec)
@@ -100,7 +100,7 @@ func lostUnlessLocal(vatID string, err error) error {
 func (c *crank) report(rec *record, run ranDelivery, purpose string) (pipeproto.Verdict, error) {
 	var verdict pipeproto.Verdict
 	err := c.ask(pipeproto.ReqDelivered, reportOf(rec, run, purpose), &verdict)
-	c.s.slog.noted(verdict.Slog)
+	c.slog.noted(verdict.Slog)
 	return verdict, err
 }
 
@@ -128,7 +128,7 @@ func (c *crank) decide(rec *record, run ranDelivery, guess bool) (pipeproto.Verd
 		return verdict, err
 	}
 	crashpoint.Here(crashpoint.SupervisorJudged)
-	c.s.slog.noted(verdict.Slog)
+	c.slog.noted(verdict.Slog)
 	c.unitOpen = false
 	c.digest = append(c.digest, verdict.Digest...)
 	return verdict, c.s.keepAhead(req.Next, order, verdict.Next)

@@ -107,7 +107,7 @@ func (c *crank) beginOnHost(rec *record, ch change) (json.RawMessage, error) {
 	if err := c.ask(pipeproto.ReqBeginIncarnation, req, &reply); err != nil {
 		return nil, err
 	}
-	c.kd = c.s.slog.noted(reply.Slog)
+	c.kd = c.slog.noted(reply.Slog)
 	if len(reply.Delivery) == 0 {
 		return nil, fmt.Errorf("cannot start %s: the host gave no startVat delivery", rec.ID)
 	}

@@ -193,7 +193,7 @@ func (c *crank) itemCrank(vatID string, order itemOrder) error {
 		return err
 	}
 	crashpoint.Here(crashpoint.SupervisorTurnAnswered)
-	c.kd = c.s.slog.noted(reply.Slog)
+	c.kd = c.slog.noted(reply.Slog)
 	if reply.Drop {
 		return c.drop(reply)
 	}

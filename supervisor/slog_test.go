@@ -268,3 +268,23 @@ func TestSlogOfADeath(t *testing.T) {
 		t.Error("no crank was undone")
 	}
 }
+
+// A rehearsal is no crank: what it asked the host for never was.
+func TestSlogOfARehearsal(t *testing.T) {
+	r := newFakeRig(t, &fakeStarter{}, 10)
+	r.createFake("v1", false, pipeproto.VatOptions{})
+	r.run()
+	r.reopenWith(withSlogFile)
+	reply, err := r.s.rehearse(pipeproto.Rehearse{})
+	r.must(err)
+	r.close()
+	if len(reply.Rehearsals) != 1 || !reply.Rehearsals[0].OK {
+		t.Errorf("rehearsals %+v", reply.Rehearsals)
+	}
+	for _, l := range r.slogLines() {
+		switch l.Type {
+		case slogfile.TypeCrankStart, slogfile.TypeCrankFinish, slogfile.TypeCList, slogfile.TypeDeliver:
+			t.Errorf("the slog has %+v", l)
+		}
+	}
+}
