@@ -68,7 +68,7 @@ type LeftVat struct {
 // *UnsoundError, *staging.NotEmptyError, *swingstore.ChangedError, ctx's, those of the
 // disk; then nothing is left in to.
 func TakeOver(ctx context.Context, s *swingstore.Store, to string, opts TakeOverOptions) (result TakenOver, err error) {
-	t := &takeover{s: s, ctx: ctx, opts: opts, result: TakenOver{From: filepath.Dir(s.Path()), Vats: []TakenVat{}, Left: []LeftVat{}}}
+	t := &takeover{s: s, ctx: ctx, opts: opts, result: TakenOver{From: s.Dir(), Vats: []TakenVat{}, Left: []LeftVat{}}}
 	if err := t.choose(); err != nil {
 		return result, err
 	}
@@ -102,6 +102,11 @@ type takeover struct {
 
 // choose finds out which vats go on, and why the others do not.
 func (t *takeover) choose() error {
+	if _, ours, err := t.s.Get(originKey); err != nil {
+		return err
+	} else if ours {
+		return &OursError{Dir: t.s.Dir()}
+	}
 	if err := kernelhost.CheckSwingset(t.s); err != nil {
 		return err
 	}

@@ -122,3 +122,18 @@ func damaged(err error) error {
 	}
 	return err
 }
+
+// OursError says that a store holds what was exported from a database of vatworkerd.
+type OursError struct{ Dir string }
+
+func (e *OursError) Error() string {
+	return fmt.Sprintf("cannot import vats: %s is of a database of vatworkerd, which is imported as a whole", e.Dir)
+}
+
+// ErrorCode is the error's code on the pipe.
+func (e *OursError) ErrorCode() string { return pipeproto.CodeBadRequest }
+
+// ErrorHint is the user's next step.
+func (e *OursError) ErrorHint() string {
+	return fmt.Sprintf("`vatworkerd import %s` makes that database again; nothing was changed", e.Dir)
+}

@@ -1,4 +1,5 @@
 // Package swingstore reads a swing-store, the database of the JavaScript
-// system (@agoric/swing-store): it lists the vats in it, verifies every hash it
-// keeps, and replays a vat's transcript on a real worker. It never writes.
+// system (@agoric/swing-store), or an export of one: it lists the vats in it,
+// verifies every hash it keeps, replays a vat's transcript on a real worker, and
+// gives what an import takes. It never writes to it.
 package swingstore

@@ -15,6 +15,8 @@ const FileName = "swingstore.sqlite"
 // Store is an open swing-store. It belongs to one goroutine.
 type Store struct {
 	path string
+	dir  string // what was opened
+	temp string // directory to remove; empty unless it was an export
 	db   *store.ReadOnly
 }
 
@@ -35,7 +37,7 @@ func Open(dir string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, db: db}
+	s := &Store{path: path, dir: filepath.Dir(path), db: db}
 	if err := s.checkTables(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -43,10 +45,19 @@ func Open(dir string) (*Store, error) {
 }
 
 // Close closes the database.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error {
+	err := s.db.Close()
+	if s.temp != "" {
+		err = errors.Join(err, os.RemoveAll(s.temp))
+	}
+	return err
+}
 
 // Path is the database file.
 func (s *Store) Path() string { return s.path }
+
+// Dir is the directory that was opened.
+func (s *Store) Dir() string { return s.dir }
 
 func databaseIn(dir string) (string, error) {
 	info, err := os.Stat(dir)

@@ -89,68 +89,76 @@ func Restore(c *store.Crank, s Span) error {
 	return nil
 }
 
-// RestoreItems writes the items of a span from its artifact. Errors: *HashError;
-// *ItemCountError; those of the reader.
-func RestoreItems(c *store.Crank, s Span, artifact io.Reader) error {
+// ReadItems calls f for each item in the span's artifact, with its position, and
+// tells at the end whether they were the right ones. Errors: *HashError,
+// *ItemCountError; f's; those of the reader.
+func (s Span) ReadItems(artifact io.Reader, f func(position int64, item string) error) error {
 	lines := bufio.NewScanner(artifact)
 	lines.Buffer(make([]byte, 64<<10), maxItemBytes)
-	w := newItemWriter(c, s)
+	sum := newItemSum(s)
 	for lines.Scan() {
-		if err := w.write(lines.Text()); err != nil {
+		if err := sum.add(lines.Text(), f); err != nil {
 			return err
 		}
 	}
 	if lines.Err() != nil {
-		return fmt.Errorf("cannot restore the span %s: %w", s.Place(), lines.Err())
+		return fmt.Errorf("cannot read %s: %w", s.Place(), lines.Err())
 	}
-	return w.end()
+	return sum.end()
+}
+
+// RestoreItems writes the items of a span from its artifact. Errors: those of
+// ReadItems.
+func RestoreItems(c *store.Crank, s Span, artifact io.Reader) error {
+	return s.ReadItems(artifact, itemWriter(c, s))
 }
 
 // CopyItems writes the items of a span as another store has them. Errors:
 // *MissingItemsError, *HashError.
 func CopyItems(c *store.Crank, s Span, from Reader) error {
-	w := newItemWriter(c, s)
-	err := Each(from, s.VatID, s.StartPos, s.EndPos, func(_ int64, item string) error { return w.write(item) })
+	sum, write := newItemSum(s), itemWriter(c, s)
+	err := Each(from, s.VatID, s.StartPos, s.EndPos, func(_ int64, item string) error { return sum.add(item, write) })
 	if err != nil {
 		return err
 	}
-	return w.end()
+	return sum.end()
 }
 
-// itemWriter writes the items of a span that is restored.
-type itemWriter struct {
-	c    *store.Crank
+func itemWriter(c *store.Crank, s Span) func(position int64, item string) error {
+	return func(position int64, item string) error {
+		err := c.Exec("INSERT INTO transcriptItems (vatID, position, item, incarnation) VALUES (?, ?, ?, ?)", s.VatID, position, item, s.Incarnation)
+		if err != nil {
+			return fmt.Errorf("cannot restore the span %s: %w", s.Place(), err)
+		}
+		return nil
+	}
+}
+
+// itemSum compares items that come one by one with their span.
+type itemSum struct {
 	span Span
 	at   int64
 	hash string
 }
 
-func newItemWriter(c *store.Crank, s Span) *itemWriter {
-	return &itemWriter{c: c, span: s, at: s.StartPos, hash: EmptySpanHash()}
+func newItemSum(s Span) *itemSum { return &itemSum{span: s, at: s.StartPos, hash: EmptySpanHash()} }
+
+func (m *itemSum) add(item string, f func(position int64, item string) error) error {
+	if m.at == m.span.EndPos {
+		return &ItemCountError{Place: m.span.Place(), Want: m.span.EndPos - m.span.StartPos}
+	}
+	m.hash = NextSpanHash(m.hash, item)
+	m.at++
+	return f(m.at-1, item)
 }
 
-func (w *itemWriter) write(item string) error {
-	s := w.span
-	if w.at == s.EndPos {
-		return &ItemCountError{Place: s.Place(), Want: s.EndPos - s.StartPos}
-	}
-	err := w.c.Exec("INSERT INTO transcriptItems (vatID, position, item, incarnation) VALUES (?, ?, ?, ?)", s.VatID, w.at, item, s.Incarnation)
-	if err != nil {
-		return fmt.Errorf("cannot restore the span %s: %w", s.Place(), err)
-	}
-	w.hash = NextSpanHash(w.hash, item)
-	w.at++
-	return nil
-}
-
-// end compares what was written with the span.
-func (w *itemWriter) end() error {
-	s := w.span
+func (m *itemSum) end() error {
+	s := m.span
 	switch {
-	case w.at != s.EndPos:
+	case m.at != s.EndPos:
 		return &ItemCountError{Place: s.Place(), Want: s.EndPos - s.StartPos}
-	case w.hash != s.Hash:
-		return &HashError{Place: s.Place(), Want: s.Hash, Got: w.hash}
+	case m.hash != s.Hash:
+		return &HashError{Place: s.Place(), Want: s.Hash, Got: m.hash}
 	}
 	return nil
 }

@@ -130,6 +130,7 @@ func isWrongInput(err error) bool {
 	var noExport *swingexport.NotExportError
 	var badExport *swingexport.BadError
 	var notOurs *dbdir.NotOursError
+	var ours *dbdir.OursError
 	var unsound *dbdir.UnsoundError
 	var unfit *dbdir.UnfitError
 	var damaged *dbdir.DamagedError
@@ -138,7 +139,7 @@ func isWrongInput(err error) bool {
 		errors.As(err, &noStore) || errors.As(err, &noVat) ||
 		errors.As(err, &notEmpty) || errors.As(err, &unfinished) || errors.As(err, &noBackup) ||
 		errors.As(err, &noPlace) || errors.As(err, &noExport) || errors.As(err, &badExport) ||
-		errors.As(err, &notOurs) || errors.As(err, &unsound) ||
+		errors.As(err, &notOurs) || errors.As(err, &ours) || errors.As(err, &unsound) ||
 		errors.As(err, &unfit) || errors.As(err, &damaged) || errors.As(err, &foreign)
 }
 

@@ -140,8 +140,8 @@ var (
 	instants  = regexp.MustCompile(`\b[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z`)
 	clocks    = regexp.MustCompile(`(?m)\b[0-9]{2}:[0-9]{2}:[0-9]{2}$`)
 	pids      = regexp.MustCompile(`\b(process|pid) [0-9]+\b`)
-	waits     = regexp.MustCompile(`(?m)^(verify snapshots|verify swing-store|verify database|backup|check backup|export|import|rehearse|replay .*|bundle)  .*\n`) // comes if the machine is slow
-	hostTold  = regexp.MustCompile(`(?m)^(kernel|processes|memory|huge pages|disk) +ok  .*(\n +hint: .*)?$`)                                                       // of doctor
+	waits     = regexp.MustCompile(`(?m)^(verify snapshots|verify swing-store|verify database|backup|check backup|export|import|unpack|rehearse|replay .*|bundle)  .*\n`) // comes if the machine is slow
+	hostTold  = regexp.MustCompile(`(?m)^(kernel|processes|memory|huge pages|disk) +ok  .*(\n +hint: .*)?$`)                                                              // of doctor
 	hostJSON  = regexp.MustCompile(`("check": "(?:kernel|processes|memory|huge pages|disk)",\s+"ok": true,\s+"detail": )"[^"]*"(,\s+"hint": "[^"]*")?`)
 	machine   = regexp.MustCompile(`share CPU [0-9]+|[0-9]+ may be open|[^\s"]*/node, [^\s"]*/tools/bundle.mjs`)
 	stamps    = regexp.MustCompile(`\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d+Z?`)

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -11,6 +13,7 @@ import (
 	"vatworkerd/cmd/vatworkerd/internal/screen"
 	"vatworkerd/pipeproto"
 	"vatworkerd/store"
+	"vatworkerd/swingexport"
 	"vatworkerd/swingstore"
 )
 
@@ -18,7 +21,8 @@ func (a *app) swingstoreCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "swingstore", Short: "Read the database of a JavaScript SwingSet: list, verify, replay, import", Args: noCommand,
 		Long: "swingstore reads a swing-store (swingstore.sqlite) that the JavaScript system wrote, also while a\n" +
-			"node uses it, and never writes to it. DIR is the directory that holds it.",
+			"node uses it, and never writes to it. DIR is the directory that holds it, or an export of one\n" +
+			"(export-manifest.json), which is unpacked into a temporary directory.",
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.swingstoreListCommand(), a.swingstoreVerifyCommand(), a.swingstoreReplayCommand(), a.swingstoreImportCommand())
@@ -43,9 +47,9 @@ func swingStoreArgs(cmd *cobra.Command, args []string) error {
 func (a *app) withSwingStore(ctx context.Context, args []string, f func(ctx context.Context, s *swingstore.Store, vatID string) error) (err error) {
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	s, err := swingstore.Open(args[0])
+	s, err := a.openSwingStore(ctx, args[0])
 	if err != nil {
-		return err
+		return swingStoreFailure(err)
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	vatID := ""
@@ -54,7 +58,21 @@ func (a *app) withSwingStore(ctx context.Context, args []string, f func(ctx cont
 			return err
 		}
 	}
-	if err = f(ctx, s, vatID); errors.Is(err, context.Canceled) {
+	return swingStoreFailure(f(ctx, s, vatID))
+}
+
+// openSwingStore opens a swing-store, or an export of one.
+func (a *app) openSwingStore(ctx context.Context, dir string) (*swingstore.Store, error) {
+	if _, err := os.Stat(filepath.Join(dir, swingstore.FileName)); err == nil || !swingexport.IsExport(dir) {
+		return swingstore.Open(dir)
+	}
+	line := a.briefNarrator().progress
+	defer line.Stop()
+	return swingstore.OpenExport(ctx, dir, showSteps(line, "unpack"))
+}
+
+func swingStoreFailure(err error) error {
+	if errors.Is(err, context.Canceled) {
 		return &failure{told: pipeproto.Error{Code: codeInterrupted, Message: "interrupted; a swing-store is only read"}, exit: exitInterrupted}
 	}
 	return err

@@ -21,7 +21,8 @@ import (
 )
 
 // TestSwingstoreScripts runs the command lines of testdata/swingstore on a
-// store that the JavaScript system writes; it is "kept" in each script.
+// store that the JavaScript system writes; it is "kept" in each script, and what
+// that system exports of it "exported" (all of it) and "little" (what vats need).
 func TestSwingstoreScripts(t *testing.T) {
 	peer, out := testrig.Peer(t), filepath.Join(t.TempDir(), "stores")
 	cmd := exec.Command("node", filepath.Join("..", "..", "swingstore", "testdata", "make-swingstore.mjs"),
@@ -29,10 +30,19 @@ func TestSwingstoreScripts(t *testing.T) {
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("make-swingstore.mjs: %v\n%s", err, text)
 	}
+	for name, mode := range map[string]string{"exported": "debug", "little": "operational"} {
+		cmd := exec.Command("node", filepath.Join("..", "..", "swingstore", "testdata", "export-store.mjs"),
+			peer, filepath.Join(out, "kept"), filepath.Join(out, name), mode)
+		if text, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("export-store.mjs: %v\n%s", err, text)
+		}
+	}
 	datadriven.Walk(t, filepath.Join("testdata", "swingstore"), func(t *testing.T, path string) {
 		r := newRig(t)
-		if err := os.Symlink(filepath.Join(out, "kept"), filepath.Join(r.dir, "kept")); err != nil {
-			t.Fatal(err)
+		for _, name := range []string{"kept", "exported", "little"} {
+			if err := os.Symlink(filepath.Join(out, name), filepath.Join(r.dir, name)); err != nil {
+				t.Fatal(err)
+			}
 		}
 		r.runScript(path)
 	})

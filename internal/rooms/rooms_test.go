@@ -22,7 +22,7 @@ func allowed() map[string][]string {
 		"kernelhost":     {"kernelhost/config", "kernelhost/capdata", "pipeproto", "store"},
 		"supervisor":     {"xsnap", "snapshots", "transcripts", "control", "workerlogs", "slogfile", "frames", "pipeproto", "store"},
 		"control":        {"pipeproto"},
-		"swingstore":     {"xsnap", "snapshots", "transcripts", "pipeproto", "store"},
+		"swingstore":     {"swingexport", "xsnap", "snapshots", "transcripts", "pipeproto", "store"},
 		"swingexport":    {"pipeproto"},
 		"snapshots":      {"pipeproto", "store"},
 		"transcripts":    {"store"},
