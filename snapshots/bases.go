@@ -61,13 +61,33 @@ func (d *Dir) KeepBase(content io.Reader) (hash string, err error) {
 	if len(data) > delta.MaxBaseBytes {
 		return "", fmt.Errorf("cannot use a base heap of more than %d bytes", delta.MaxBaseBytes)
 	}
-	sum := sha256.Sum256(data)
-	hash = hex.EncodeToString(sum[:])
+	hash = hashOfBase(data)
 	d.useBase(hash, data) // first: Sweep leaves the file of a base in use
 	if _, err := d.readBase(hash); err != nil {
 		return hash, d.writeBase(hash, data)
 	}
 	return hash, nil
+}
+
+// WarmBase has a base in memory, whose uncompressed bytes content gives, so that
+// who opens the next snapshot need not wait for it.
+func (d *Dir) WarmBase(content io.Reader) {
+	// Held from the begin: who needs this base waits, and does not read it too.
+	d.bases.lock.Lock()
+	defer d.bases.lock.Unlock()
+	data, err := io.ReadAll(io.LimitReader(content, delta.MaxBaseBytes+1))
+	if err != nil || len(data) > delta.MaxBaseBytes {
+		return
+	}
+	hash := hashOfBase(data)
+	if _, ok := d.bases.find(hash); !ok {
+		d.bases.add(hash, data)
+	}
+}
+
+func hashOfBase(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 func (d *Dir) useBase(hash string, content []byte) {

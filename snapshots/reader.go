@@ -24,7 +24,7 @@ const (
 var errReaderClosed = errors.New("cannot read a snapshot: it was closed")
 
 // Reader gives the uncompressed bytes of a snapshot. It belongs to one
-// goroutine. Only io.EOF says that the bytes were the right ones: whoever stops
+// goroutine, but for Check. Only io.EOF says that the bytes were the right ones: whoever stops
 // before it must not use them.
 type Reader struct {
 	dir     *Dir
@@ -142,21 +142,47 @@ func (r *Reader) StoredSize() int64 { return r.stored }
 // Read gives the next uncompressed bytes, and io.EOF only if their sha256 is
 // the right one. Errors: *CorruptError, *IOError.
 func (r *Reader) Read(p []byte) (int, error) {
+	n, err := r.Next(p)
+	r.Check(p[:n])
+	if err == io.EOF {
+		if wrong := r.Verdict(); wrong != nil {
+			r.err, err = wrong, wrong
+		}
+	}
+	return n, err
+}
+
+// Next is Read without a look at the sha256: its io.EOF is the end of the content,
+// be it right or wrong. All that it gives belongs to Check, which may run beside
+// it, and then Verdict says what it was.
+func (r *Reader) Next(p []byte) (int, error) {
 	if r.err != nil {
 		return 0, r.err
 	}
 	n, err := r.content.Read(p)
-	r.hash.Write(p[:n])
 	r.size += int64(n)
 	switch {
 	case err == io.EOF:
-		r.err = r.verdict()
+		r.err = io.EOF
 	case err != nil:
 		r.err = r.failure(err)
 	case r.size > r.limit:
 		r.err = r.failure(fmt.Errorf("its content is larger than %d bytes", r.limit))
 	}
 	return n, r.err
+}
+
+// Check takes what Next gave, in order.
+func (r *Reader) Check(p []byte) { r.hash.Write(p) }
+
+// Verdict is nil if all that Check took is what the name promises. Errors:
+// *CorruptError.
+func (r *Reader) Verdict() error {
+	got := hex.EncodeToString(r.hash.Sum(nil))
+	if got != r.want {
+		return &CorruptError{Path: r.path, Want: r.want, Got: got}
+	}
+	return nil
 }
 
 // WriteTo copies all that is left to w, in pieces that suit a pipe.
@@ -217,15 +243,6 @@ func (c *counter) Write(p []byte) (int, error) {
 	n, err := c.to.Write(p)
 	c.size += int64(n)
 	return n, err
-}
-
-// verdict is io.EOF if the content was what the name promises.
-func (r *Reader) verdict() error {
-	got := hex.EncodeToString(r.hash.Sum(nil))
-	if got != r.want {
-		return &CorruptError{Path: r.path, Want: r.want, Got: got}
-	}
-	return io.EOF
 }
 
 // failure tells a fault of the disk from one of the file.

@@ -29,15 +29,96 @@ func startLoad(src io.Reader, pipe *os.File, w *Worker, b buffers) *load {
 	l := &load{name: w.Name, pipe: pipe, pulse: &w.pulse, buffers: b, done: make(chan struct{})}
 	go func() {
 		defer close(l.done)
-		defer pipe.Close()
-		if err := l.pump(src); err != nil {
+		defer pipe.Close() // after the failure is known: a native worker waits for the end
+		if err := l.run(src); err != nil {
 			l.setFailure(err)
 			w.Kill()
 		}
-		// The worker keeps its end open for life; let the pipe be small then.
-		resizePipe(pipe, os.Getpagesize())
 	}()
 	return l
+}
+
+// CheckedLater is a heap that can be checked while its reader uses it already.
+// Next and Check may run at the same time, each in one goroutine.
+type CheckedLater interface {
+	io.Reader
+	// Next is Read, but what it gives is not checked; its io.EOF says so little.
+	Next(p []byte) (int, error)
+	// Check takes what Next gave, in order.
+	Check(p []byte)
+	// Verdict is nil if all was right.
+	Verdict() error
+}
+
+// run feeds the worker and tells whether what it got is right. The engine goes
+// on while the last of it is checked.
+func (l *load) run(src io.Reader) error {
+	src, err := l.feedHead(src)
+	if src == nil {
+		return err
+	}
+	next, used, verdict := src.Read, l.buffers.give, func() error { return nil }
+	if later, ok := src.(CheckedLater); ok {
+		c := newChecks(later, l.buffers)
+		next, used, verdict = later.Next, c.take, c.verdict
+	}
+	whole, err := l.pump(next, used)
+	// The worker keeps its end open for life; let the pipe be small then.
+	resizePipe(l.pipe, os.Getpagesize())
+	if whole {
+		_ = l.pipe.Close()
+	}
+	if checked := verdict(); whole {
+		return checked
+	}
+	return err
+}
+
+// feedHead gives the worker a heap's head, if it was read off, and then gives
+// the rest, for which a hull waits here; nil if there is an error, or the worker
+// is gone.
+func (l *load) feedHead(src io.Reader) (rest io.Reader, err error) {
+	h, ok := src.(headed)
+	if !ok {
+		return src, nil
+	}
+	if _, err := l.pipe.Write(h.head()); err != nil {
+		return nil, l.writeFailure(err)
+	}
+	l.pulse.wait()
+	defer l.pulse.done()
+	if rest = h.tail(); rest == nil {
+		return nil, errNoHeap
+	}
+	return rest, nil
+}
+
+// checks checks the parts of a heap beside those who go on using it.
+type checks struct {
+	heap  CheckedLater
+	parts chan []byte
+	over  sync.WaitGroup
+}
+
+// newChecks gives checks whose parts go to buffers in the end.
+func newChecks(heap CheckedLater, b buffers) *checks {
+	c := &checks{heap: heap, parts: make(chan []byte, loadAhead)}
+	c.over.Go(func() {
+		for data := range c.parts {
+			heap.Check(data)
+			b.give(data)
+		}
+	})
+	return c
+}
+
+func (c *checks) take(data []byte) { c.parts <- data }
+
+// verdict waits for the last part; none may follow.
+func (c *checks) verdict() error {
+	close(c.parts)
+	c.over.Wait()
+	return c.heap.Verdict()
 }
 
 // loadAhead is how many parts of a snapshot are read before the worker wants
@@ -51,12 +132,13 @@ type part struct {
 	err  error
 }
 
-// pump returns the source's error, or that the worker did not want all of it.
-// A worker that died in the middle tells more by its exit.
-func (l *load) pump(src io.Reader) error {
+// pump gives the worker what next reads, each part then to used, and tells
+// whether it took the whole of it. A worker that died in the middle tells more by
+// its exit.
+func (l *load) pump(next readFunc, used func([]byte)) (whole bool, err error) {
 	parts, stop := make(chan part, loadAhead), make(chan struct{})
 	var reading sync.WaitGroup
-	reading.Go(func() { l.readAhead(src, parts, stop) })
+	reading.Go(func() { l.readAhead(next, parts, stop) })
 	defer reading.Wait()
 	defer close(stop)
 	for {
@@ -65,25 +147,27 @@ func (l *load) pump(src io.Reader) error {
 		l.pulse.done()
 		if len(p.data) > 0 {
 			if _, err := l.pipe.Write(p.data); err != nil {
-				return l.writeFailure(err)
+				return false, l.writeFailure(err)
 			}
 			l.pulse.beat()
 		}
-		l.buffers.give(p.data)
+		used(p.data)
 		if p.err == io.EOF {
-			return nil
+			return true, nil
 		}
 		if p.err != nil {
-			return p.err
+			return false, p.err
 		}
 	}
 }
 
-// readAhead reads src to its end, unless it is to stop.
-func (l *load) readAhead(src io.Reader, parts chan<- part, stop <-chan struct{}) {
+type readFunc func([]byte) (int, error)
+
+// readAhead reads to the end, unless it is to stop.
+func (l *load) readAhead(next readFunc, parts chan<- part, stop <-chan struct{}) {
 	for {
 		p := part{data: l.buffers.take()}
-		p.data, p.err = fill(src, p.data)
+		p.data, p.err = fill(next, p.data)
 		select {
 		case parts <- p:
 		case <-stop:
@@ -96,10 +180,10 @@ func (l *load) readAhead(src io.Reader, parts chan<- part, stop <-chan struct{})
 }
 
 // fill reads until buf is full or src has ended, in whatever way.
-func fill(src io.Reader, buf []byte) ([]byte, error) {
+func fill(next readFunc, buf []byte) ([]byte, error) {
 	n := 0
 	for n < len(buf) {
-		m, err := src.Read(buf[n:])
+		m, err := next(buf[n:])
 		n += m
 		if err != nil {
 			return buf[:n], err

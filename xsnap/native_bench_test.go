@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"vatworkerd/internal/testrig"
 )
@@ -44,8 +45,29 @@ func BenchmarkPageIn(b *testing.B) {
 				benchReady(b, r, StartOptions{From: bytes.NewReader(heap)})
 			}
 		})
+		b.Run("hull", func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				from := bytes.NewReader(heap)
+				shape, _ := ReadShape(from)
+				w := r.start(StartOptions{Hull: &shape})
+				time.Sleep(hullTime)
+				b.StartTimer()
+				if err := w.Fill(from); err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				if err := w.Close(); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+		})
 	})
 }
+
+// hullTime is more than a hull takes to make its machine.
+const hullTime = 100 * time.Millisecond
 
 func benchReady(b *testing.B, r *rig, o StartOptions) {
 	b.Helper()

@@ -72,6 +72,7 @@ type rig struct {
 	limits  Limits
 	huge    bool    // workers ask for huge pages
 	forks   bool    // workers with the base snapshot
+	hulls   bool    // workers with a heap begin without it
 	zygote  *Zygote // nil until one is forked
 }
 
@@ -88,6 +89,10 @@ func newRig(t testing.TB) *rig {
 	switch test, _, _ := strings.Cut(t.Name(), "/"); test {
 	case "TestNative":
 		return rigOn(t, testrig.NativeEngine(t))
+	case "TestHulls":
+		return rigOn(t, testrig.Engine(t)).withHulls()
+	case "TestNativeHulls":
+		return rigOn(t, testrig.NativeEngine(t)).withHulls()
 	case "TestForked":
 		return rigOn(t, testrig.NativeEngine(t)).forking()
 	case "TestSanitized":
@@ -115,6 +120,12 @@ func rigOn(t testing.TB, paths testrig.EnginePaths) *rig {
 // forking makes the rig fork its workers with the base snapshot.
 func (r *rig) forking() *rig {
 	r.forks = true
+	return r
+}
+
+// withHulls makes the rig start engines that get their heaps later.
+func (r *rig) withHulls() *rig {
+	r.hulls = true
 	return r
 }
 
@@ -146,7 +157,27 @@ func (r *rig) start(o StartOptions) *Worker {
 	if r.limits != (Limits{}) {
 		o.Limits = r.limits
 	}
+	if r.hulls && o.From != nil {
+		return r.startHull(o)
+	}
 	return startWorker(r.t, r.spawner, r.image.Engine, o)
+}
+
+// startHull starts a hull, has it make its machine, and gives it the heap of
+// which Ready is to wait.
+func (r *rig) startHull(o StartOptions) *Worker {
+	r.t.Helper()
+	heap := o.From
+	shape, ok := ReadShape(heap)
+	if !ok {
+		o.From = shape.Before(heap)
+		return startWorker(r.t, r.spawner, r.image.Engine, o)
+	}
+	o.From, o.Hull = nil, &shape
+	w := startWorker(r.t, r.spawner, r.image.Engine, o)
+	awaitMachine(r.t, w, shape)
+	w.give(heap)
+	return w
 }
 
 func startWorker(t testing.TB, s *Spawner, eng Engine, o StartOptions) *Worker {

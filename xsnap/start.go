@@ -48,6 +48,9 @@ type StartOptions struct {
 	// is read by a goroutine until Ready or Close returns, and may verify as it
 	// goes: its error kills the worker and comes out of Ready, even at its end.
 	From io.Reader
+	// Hull, if set, starts an engine that makes its machine, of this shape, and
+	// waits until Fill gives it the heap. From is not looked at then.
+	Hull *Shape
 	// Sink takes what the worker writes to stdout and stderr; nil drops it.
 	Sink   LogSink
 	Limits Limits
@@ -98,6 +101,7 @@ func (s *Spawner) start(eng Engine, o StartOptions) (*Worker, error) {
 	if err := eng.unchanged(); err != nil {
 		return nil, err
 	}
+	o.setHull()
 	argv, err := arguments(eng, o)
 	if err != nil {
 		return nil, err
@@ -132,6 +136,13 @@ func (s *Spawner) adopt(started launched, wire wire, p *plumbing, o StartOptions
 		o.Started(w.Kill)
 	}
 	return w, nil
+}
+
+// setHull makes the heap of a hull one that comes later.
+func (o *StartOptions) setHull() {
+	if o.Hull != nil {
+		o.From = newLateHeap(*o.Hull)
+	}
 }
 
 // check refuses what no engine can be told.
@@ -187,6 +198,7 @@ func newWorker(s *Spawner, started launched, wire wire, p *plumbing, o StartOpti
 	output.Go(func() { forwardLines(p.stderr, "stderr", o.Sink, &w.stderr) })
 	go w.proc.watch(&output, s.watchdog.watch(w, o.Watch))
 	if p.load != nil {
+		w.late, _ = o.From.(*lateHeap)
 		w.load = startLoad(o.From, p.load, w, s.buffers)
 	}
 	return w

@@ -36,9 +36,10 @@ type Worker struct {
 	// Owned by the owner goroutine.
 	wire    wire
 	save    *os.File
-	loading bool  // from a snapshot, until Ready
-	load    *load // nil once loaded, or if there was nothing to pump
-	broken  error // why no further command is possible
+	loading bool      // from a snapshot, until Ready
+	load    *load     // nil once loaded, or if there was nothing to pump
+	late    *lateHeap // nil for one that was no hull, or was filled
+	broken  error     // why no further command is possible
 	closed  bool
 	statm   *os.File // nil until MemoryBytes
 }
@@ -98,11 +99,28 @@ func (w *Worker) Ready() error {
 	return nil
 }
 
+// Fill gives a hull its heap, of which ReadShape has been read off and fits, and
+// waits until the worker is ready, as Ready does: rest is used like
+// StartOptions.From.
+func (w *Worker) Fill(rest io.Reader) error {
+	if w.late == nil {
+		return fmt.Errorf("cannot give worker %s a heap: it waits for none", w.Name())
+	}
+	w.give(rest)
+	return w.Ready()
+}
+
+func (w *Worker) give(rest io.Reader) {
+	w.late.given <- rest
+	w.late = nil
+}
+
 // loadResult prefers the source's error: it is why the worker was killed.
 func (w *Worker) loadResult(err error) error {
 	if err == nil {
 		return w.load.finish()
 	}
+	<-w.load.done // a heap that is checked to its end may prove wrong now
 	if cause := w.load.failure(); cause != nil {
 		return cause
 	}
@@ -263,6 +281,9 @@ func (w *Worker) Close() error {
 	_ = w.save.Close()
 	if w.statm != nil {
 		_ = w.statm.Close()
+	}
+	if w.late != nil {
+		w.late.giveUp()
 	}
 	if w.load != nil {
 		w.load.abandon()
