@@ -141,6 +141,7 @@ type Live struct {
 	MaxMemoryBytes int64        `msgpack:"maxMemoryBytes" json:"maxMemoryBytes"` // 0 = no limit
 	Workers        []LiveWorker `msgpack:"workers" json:"workers"`               // most recently used first
 	Spares         int          `msgpack:"spares" json:"spares"`                 // workers that are ready for vats that start
+	Hulls          int          `msgpack:"hulls" json:"hulls"`                   // engines without a heap, ready for vats that are paged in
 	ComingIn       int          `msgpack:"comingIn" json:"comingIn"`             // vats that are brought in beside the deliveries
 	Pinned         []string     `msgpack:"pinned" json:"pinned"`                 // names or IDs of vats that keep their workers
 	Totals         Totals       `msgpack:"totals" json:"totals"`                 // since the start

@@ -534,6 +534,7 @@ type Pool struct {
 	MemoryBytes    int64    `msgpack:"memoryBytes" json:"memoryBytes"`
 	MaxMemoryBytes int64    `msgpack:"maxMemoryBytes" json:"maxMemoryBytes"` // 0 = no limit
 	Spares         int64    `msgpack:"spares" json:"spares"`                 // ready for vats that start
+	Hulls          int64    `msgpack:"hulls" json:"hulls"`                   // engines without a heap, ready for vats that are paged in; not among the workers
 	ComingIn       int64    `msgpack:"comingIn" json:"comingIn"`             // vats that are brought in beside the deliveries
 	Pinned         []string `msgpack:"pinned" json:"pinned"`                 // names or IDs of vats that keep their workers
 }

@@ -24,6 +24,7 @@ type census struct {
 type seat struct {
 	census *census
 	bytes  int64 // 0 until the worker is weighed
+	beside bool  // it counts by its memory only
 	left   bool
 }
 
@@ -47,13 +48,36 @@ func (c *census) takeIfFits() *seat {
 	return &seat{census: c}
 }
 
+// takeBeside gives a seat for a worker of no vat's, if there is memory for it;
+// nil if not.
+func (c *census) takeBeside() *seat {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.hasMemory() {
+		return nil
+	}
+	return &seat{census: c, beside: true}
+}
+
+// lacksMemory tells whether it is memory that another worker would have to wait
+// for.
+func (c *census) lacksMemory() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.hasMemory()
+}
+
 // hasRoom tells what takeIfFits goes by; mu is held.
-func (c *census) hasRoom() bool {
+func (c *census) hasRoom() bool { return c.workers < c.bounds.workers && c.hasMemory() }
+
+// hasMemory tells whether another worker of the usual size is within bounds; mu
+// is held.
+func (c *census) hasMemory() bool {
 	usual := int64(0)
 	if c.weighed > 0 {
 		usual = c.bytes / int64(c.weighed)
 	}
-	return c.workers < c.bounds.workers && (c.bounds.bytes == 0 || c.bytes+usual <= c.bounds.bytes)
+	return c.bounds.bytes == 0 || c.bytes+usual <= c.bounds.bytes
 }
 
 // over tells whether the workers take more memory than they may.
@@ -88,7 +112,9 @@ func (s *seat) leave() {
 		return
 	}
 	s.left = true
-	s.census.workers--
+	if !s.beside {
+		s.census.workers--
+	}
 	s.forget()
 }
 

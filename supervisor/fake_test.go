@@ -82,6 +82,10 @@ func (f *fakeStarter) fromHeap(_ xsnap.Image, o xsnap.StartOptions, heap io.Read
 	return f.load(p, o)
 }
 
+func (f *fakeStarter) hull(_ xsnap.Image, o xsnap.StartOptions, _ xsnap.Shape) (process, error) {
+	return nil, errors.New("a fake has no hulls")
+}
+
 func (f *fakeStarter) bytesOf(heap fakeHeap) int64 { return f.bytes * int64(1+heap.Ephemeral) }
 
 // kill plans deaths.
@@ -143,6 +147,8 @@ func (p *fakeProcess) SetBundle(_ string, bundle []byte, _ json.RawMessage, _ xs
 	}
 	return xsnap.Meter{}, nil
 }
+
+func (p *fakeProcess) Fill(io.Reader) error { return errors.New("a fake has no hulls") }
 
 func (p *fakeProcess) Snapshot(dst io.Writer) (int64, error) {
 	if p.gone() {

@@ -28,6 +28,9 @@ func BenchmarkHeap(b *testing.B) {
 	m.report()
 }
 
+// hullTime is more than a hull takes to make its machine.
+const hullTime = 100 * time.Millisecond
+
 type heapBench struct {
 	b     *testing.B
 	s     *Supervisor
@@ -39,7 +42,7 @@ type heapBench struct {
 }
 
 func newHeapBench(b *testing.B) *heapBench {
-	m := &heapBench{b: b, s: newBenchRig(b, nil), took: map[string][]time.Duration{}, plain: filepath.Join(b.TempDir(), "heap.xss")}
+	m := &heapBench{b: b, s: newBenchRig(b, func(o *Options) { o.Hulls, o.HugePages = 1, true }), took: map[string][]time.Duration{}, plain: filepath.Join(b.TempDir(), "heap.xss")}
 	m.must(m.s.addBundle(pipeproto.AddBundle{ID: "b1-contract", Data: benchBundle(b, "demo-ledger")}))
 	_, err := m.s.createVat(pipeproto.CreateVat{VatID: "v2", Name: "contract", BundleID: "b1-contract"})
 	m.must(err)
@@ -112,9 +115,10 @@ func (m *heapBench) engineLoads() {
 		heap, err := os.Open(m.plain)
 		m.must(err)
 		defer heap.Close()
-		m.launch(heap)
+		w, err := m.s.starter.fromHeap(m.s.image, m.s.startOptions(m.rec, berth{cpu: -1}), heap)
+		m.must(err)
+		defer w.Close()
 	})
-	m.s.reaper.wait()
 }
 
 func (m *heapBench) load() {
@@ -128,6 +132,8 @@ func (m *heapBench) load() {
 	_, err = file.CommitLater()
 	m.must(err)
 	m.must(m.s.snapshots.Settle())
+	m.s.hulls.fill()
+	time.Sleep(hullTime)
 	m.time("load", func() {
 		stored, err := m.s.bases.open(m.s.image, m.hash)
 		m.must(err)

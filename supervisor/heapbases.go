@@ -74,6 +74,17 @@ func (b *heapBases) known(image xsnap.Image) (hash string, ok bool) {
 	return hash, ok
 }
 
+// warm has the image's base in memory before it is needed. Whoever needs it
+// meets what goes wrong here.
+func (b *heapBases) warm(image xsnap.Image) {
+	content, err := b.starter.base(image)
+	if err != nil {
+		return
+	}
+	defer content.Close()
+	b.dir.WarmBase(content)
+}
+
 // keep puts the image's base into the directory.
 func (b *heapBases) keep(image xsnap.Image) error {
 	content, err := b.starter.base(image)

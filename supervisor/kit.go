@@ -27,6 +27,7 @@ type kit struct {
 	crashes   *crashes
 	recorders *recorders
 	spares    *spares
+	hulls     *hulls
 	image     xsnap.Image // for incarnations that start from now on
 	cpu       int         // that deliveries and their workers share; -1 = none
 	others    []int       // the CPUs beside it; empty = there is no choice

@@ -87,7 +87,11 @@ func (k *kit) blank(rec *record, image xsnap.Image, at berth) (*worker, error) {
 
 // launchFrom starts a worker from a heap snapshot's uncompressed bytes.
 func (k *kit) launchFrom(rec *record, image xsnap.Image, heap io.Reader, at berth) (*worker, error) {
-	started, err := k.starter.fromHeap(image, k.startOptions(rec, at), heap)
+	o := k.startOptions(rec, at)
+	started, ok, err := k.hulls.load(rec, image, &heap, o)
+	if !ok {
+		started, err = k.starter.fromHeap(image, o, heap)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,7 @@ type pager struct {
 	arrivals map[string]*arrival // by vat, until they are taken or dropped
 	waiting  []*arrival          // of these, what has not started, in order of rank
 	running  int                 // threads that were started
+	busy     int                 // of these, how many have work
 	failed   map[string]failure  // of vats that did not come
 	closed   bool
 	over     sync.WaitGroup
@@ -62,7 +63,7 @@ func (p *pager) schedule(a *arrival) {
 		n := p.running
 		p.over.Go(func() { p.work(n) })
 	}
-	p.changed.Signal()
+	p.changed.Broadcast()
 }
 
 // join adds an arrival that somebody else brings in.
@@ -87,6 +88,28 @@ func (p *pager) work(n int) {
 		w, report, err := p.kit.bringIn(a, cpu)
 		p.note(a, err)
 		a.land(w, report, time.Since(began), err)
+		p.rest()
+	}
+}
+
+// rest says that a thread's work is done.
+func (p *pager) rest() {
+	p.mu.Lock()
+	p.busy--
+	idle := len(p.waiting) == 0
+	p.changed.Broadcast()
+	p.mu.Unlock()
+	if idle {
+		p.kit.hulls.fill()
+	}
+}
+
+// settle waits until nobody has anything to do, or all is over.
+func (p *pager) settle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for !p.closed && (p.busy > 0 || len(p.waiting) > 0) {
+		p.changed.Wait()
 	}
 }
 
@@ -99,6 +122,7 @@ func (p *pager) next() *arrival {
 			a := p.waiting[0]
 			p.waiting = p.waiting[1:]
 			if a.seat != nil || p.seat(a) {
+				p.busy++
 				return a
 			}
 		}

@@ -16,6 +16,8 @@ type process interface {
 	SetBundle(vatID string, bundle []byte, liveSlotsOptions json.RawMessage, h xsnap.Handler) (xsnap.Meter, error)
 	Deliver(delivery json.RawMessage, h xsnap.Handler) (xsnap.DeliveryResult, error)
 	Snapshot(dst io.Writer) (size int64, err error)
+	// Fill gives a hull the heap of which ReadShape has been read off.
+	Fill(rest io.Reader) error
 	// PinTo, KeepOff and Unpin set the CPUs the process may run on.
 	PinTo(cpu int) error
 	KeepOff(cpu int) error
@@ -41,6 +43,9 @@ type starter interface {
 	fresh(image xsnap.Image, o xsnap.StartOptions) (process, error)
 	// fromHeap starts from a heap snapshot's uncompressed bytes.
 	fromHeap(image xsnap.Image, o xsnap.StartOptions, heap io.Reader) (process, error)
+	// hull starts a process that waits for a heap of the shape; it is the only one
+	// that is not ready.
+	hull(image xsnap.Image, o xsnap.StartOptions, shape xsnap.Shape) (process, error)
 	// base gives the image's base snapshot, uncompressed.
 	base(image xsnap.Image) (io.ReadCloser, error)
 	// cpus lists the CPUs that workers may run on.
@@ -111,6 +116,11 @@ func (r *realStarter) fromHeap(image xsnap.Image, o xsnap.StartOptions, heap io.
 		return nil, err
 	}
 	return whenReady(w)
+}
+
+func (r *realStarter) hull(image xsnap.Image, o xsnap.StartOptions, shape xsnap.Shape) (process, error) {
+	o.Hull, o.Watch = &shape, r.watch
+	return r.spawner.Start(image.Engine, o)
 }
 
 func whenReady(w *xsnap.Worker) (process, error) {

@@ -25,7 +25,7 @@ func (s *Supervisor) makeRoom(spared string) *seat {
 // because it was in use once, then vats that are online, then the rest of what
 // is on its way in. ok tells whether there was anything.
 func (s *Supervisor) giveUp(n need, why string) (ok bool) {
-	if s.spares.shed() || s.pager.shed(rankUsed) {
+	if s.spares.shed() || s.census.lacksMemory() && s.hulls.shed() || s.pager.shed(rankUsed) {
 		return true
 	}
 	s.collect()
@@ -41,7 +41,7 @@ func (s *Supervisor) makeRoomAhead(distance int, uses map[string]int) *seat {
 		if seat != nil {
 			return seat
 		}
-		if !s.spares.shed() && !s.pager.shed(rankUsed) && !s.pool.evictLeastNeeded(n, outLatest) {
+		if !s.spares.shed() && !(s.census.lacksMemory() && s.hulls.shed()) && !s.pager.shed(rankUsed) && !s.pool.evictLeastNeeded(n, outLatest) {
 			return nil
 		}
 	}

@@ -58,13 +58,13 @@ func TestLocalSettingsDoNotShow(t *testing.T) {
 		local func(*Options)
 	}{
 		{"plain", func(o *Options) { o.MaxOnline = 50 }},
-		{"one worker", func(o *Options) { o.MaxOnline, o.Spares, o.LookAhead, o.Preload = 1, 4, 2, PreloadAll }},
+		{"one worker", func(o *Options) { o.MaxOnline, o.Spares, o.Hulls, o.LookAhead, o.Preload = 1, 4, 2, 2, PreloadAll }},
 		{"everything", func(o *Options) {
 			o.MaxOnline, o.Spares, o.LookAhead, o.Preload, o.Pins = 2, 4, 1, PreloadAll, []string{"v2"}
-			o.HugePages = true
+			o.Hulls, o.HugePages = 1, true
 		}},
 		{"no memory, with kills", func(o *Options) {
-			o.MaxMemoryBytes, o.LookAhead, o.Preload = 1, 1, 2
+			o.MaxMemoryBytes, o.LookAhead, o.Preload, o.Hulls = 1, 1, 2, 1
 			o.wrap = killEvery(29)
 		}},
 	}
@@ -101,6 +101,11 @@ func (k killing) fresh(image xsnap.Image, o xsnap.StartOptions) (process, error)
 
 func (k killing) fromHeap(image xsnap.Image, o xsnap.StartOptions, heap io.Reader) (process, error) {
 	p, err := k.starter.fromHeap(image, o, heap)
+	return killed{p, k}, err
+}
+
+func (k killing) hull(image xsnap.Image, o xsnap.StartOptions, shape xsnap.Shape) (process, error) {
+	p, err := k.starter.hull(image, o, shape)
 	return killed{p, k}, err
 }
 

@@ -35,6 +35,10 @@ func (s *slogStarter) fromHeap(image xsnap.Image, o xsnap.StartOptions, heap io.
 	return s.start(image, o, func() (process, error) { return s.starter.fromHeap(image, o, heap) })
 }
 
+func (s *slogStarter) hull(image xsnap.Image, o xsnap.StartOptions, shape xsnap.Shape) (process, error) {
+	return s.start(image, o, func() (process, error) { return s.starter.hull(image, o, shape) })
+}
+
 // close waits for the ends of all processes to be written.
 func (s *slogStarter) close() {
 	s.starter.close()

@@ -134,7 +134,7 @@ func (k *socket) busy() error {
 
 func (k *socket) live(*control.Caller, pipeproto.Empty) (pipeproto.Live, error) {
 	picture := k.s.live.picture()
-	picture.Spares, picture.ComingIn = k.s.spares.count(), k.s.pager.count()
+	picture.Spares, picture.Hulls, picture.ComingIn = k.s.spares.count(), k.s.hulls.count(), k.s.pager.count()
 	picture.Counts.Online += int64(k.s.pager.takingOver())
 	memory := k.memoryOf(picture.Workers)
 	for i := range picture.Workers {

@@ -8,16 +8,15 @@ import (
 	"vatworkerd/xsnap"
 )
 
-// spares keeps workers warm on the base snapshot of the current worker image:
-// an incarnation that starts takes one and goes on with setBundle. A worker's
-// meter limit is in its arguments, so each limit that was asked for has spares
-// of its own. They are started beside the deliveries, only where the bounds have
-// room, and are the first to go when a vat needs a place. Which
-// process a vat gets is never seen: all have the same heap. Safe for concurrent
-// use.
+// spares keeps workers ready that belong to nobody yet. A worker's meter limit is
+// in its arguments, so each limit that was asked for has spares of its own. They
+// are started beside the deliveries, only where the bounds have room, and are
+// the first to go when a vat needs what they take. Which process a vat gets is
+// never seen: all are the same. Safe for concurrent use.
 type spares struct {
 	kit  *kit
 	want int // of each kind; 0 = none at all
+	sort spareSort
 
 	mu       sync.Mutex // guards the rest
 	kinds    []int64    // meter limits, in the order they were first asked for
@@ -26,6 +25,25 @@ type spares struct {
 	made     int
 	closed   bool
 	work     sync.WaitGroup
+}
+
+// spareSort is what spares are.
+type spareSort struct {
+	name string
+	seat func() *seat // nil where the bounds have no room
+	// start gives one that is ready for its use, which weigh measures.
+	start func(xsnap.StartOptions) (process, error)
+	weigh func(process, *seat)
+	eager bool // the next is started when one is taken, else by fill alone
+}
+
+// newWarmSpares keeps workers warm on the base snapshot of the current worker
+// image: an incarnation that starts takes one and goes on with setBundle.
+func newWarmSpares(k *kit, want int) *spares {
+	return newSpares(k, want, spareSort{
+		name: "spare", seat: k.census.takeIfFits, weigh: weigh, eager: true,
+		start: func(o xsnap.StartOptions) (process, error) { return k.starter.fresh(k.image, o) },
+	})
 }
 
 // spare is a worker that belongs to no vat yet.
@@ -61,12 +79,12 @@ func (sp *spare) assign(o xsnap.StartOptions) {
 	}
 }
 
-func newSpares(k *kit, want int) *spares {
-	return &spares{kit: k, want: want, kinds: []int64{meterLimit}, idle: map[int64][]*spare{}}
+func newSpares(k *kit, want int, sort spareSort) *spares {
+	return &spares{kit: k, want: want, sort: sort, kinds: []int64{meterLimit}, idle: map[int64][]*spare{}}
 }
 
-// take gives a spare with a meter limit, nil if none is ready, and has another
-// one started.
+// take gives a spare with a meter limit, nil if none is ready. The next one of
+// an eager sort is started at once.
 func (p *spares) take(image xsnap.Image, limit int64) *spare {
 	if p.want == 0 || image.ID() != p.kit.image.ID() {
 		return nil
@@ -74,7 +92,9 @@ func (p *spares) take(image xsnap.Image, limit int64) *spare {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ask(limit)
-	defer p.fillLocked()
+	if p.sort.eager {
+		defer p.fillLocked()
+	}
 	for len(p.idle[limit]) > 0 {
 		sp := p.pop(limit)
 		if isGone(sp.process) {
@@ -84,6 +104,17 @@ func (p *spares) take(image xsnap.Image, limit int64) *spare {
 		return sp
 	}
 	return nil
+}
+
+// giveBack takes back one that take gave, as it was.
+func (p *spares) giveBack(sp *spare) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		p.end(sp)
+		return
+	}
+	p.idle[sp.limit] = append(p.idle[sp.limit], sp)
 }
 
 func isGone(w process) bool {
@@ -136,21 +167,21 @@ func (p *spares) next() *spare {
 		if len(p.idle[limit]) >= p.want {
 			continue
 		}
-		seat := p.kit.census.takeIfFits()
+		seat := p.sort.seat()
 		if seat == nil {
 			return nil
 		}
 		p.made++
-		p.starting = &spare{name: fmt.Sprintf("spare-%d", p.made), limit: limit, seat: seat, sink: &lateSink{}}
+		p.starting = &spare{name: fmt.Sprintf("%s-%d", p.sort.name, p.made), limit: limit, seat: seat, sink: &lateSink{}}
 		return p.starting
 	}
 	return nil
 }
 
 func (p *spares) start(sp *spare) {
-	process, err := p.kit.starter.fresh(p.kit.image, xsnap.StartOptions{
+	process, err := p.sort.start(xsnap.StartOptions{
 		Name: sp.name, MeterLimit: sp.limit, Sink: sp.sink.line, Started: sp.leash.hold,
-		Limits: p.kit.limits, Sandbox: p.kit.sandbox, CPU: p.kit.away(),
+		Limits: p.kit.limits, Sandbox: p.kit.sandbox, HugePages: p.kit.hugePages, CPU: p.kit.away(),
 	})
 	sp.process = process
 	p.mu.Lock()
@@ -167,7 +198,7 @@ func (p *spares) start(sp *spare) {
 		p.end(sp)
 		return
 	}
-	weigh(sp.process, sp.seat)
+	p.sort.weigh(sp.process, sp.seat)
 	p.idle[sp.limit] = append(p.idle[sp.limit], sp)
 	p.fillLocked()
 }

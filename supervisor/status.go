@@ -46,7 +46,7 @@ func (s *Supervisor) poolStatus() pipeproto.Pool {
 	return pipeproto.Pool{
 		Workers: int64(workers), MaxWorkers: int64(s.census.bounds.workers),
 		MemoryBytes: bytes, MaxMemoryBytes: s.census.bounds.bytes,
-		Spares: int64(s.spares.count()), ComingIn: int64(s.pager.count()),
+		Spares: int64(s.spares.count()), Hulls: int64(s.hulls.count()), ComingIn: int64(s.pager.count()),
 		Pinned: s.pins.all(),
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -43,6 +44,7 @@ type Options struct {
 	// kept, for the day that its newest one cannot be read.
 	KeepSnapshots int
 	Spares        int // workers kept warm for vats that start, of each meter limit
+	Hulls         int // engines kept ready for vats that are paged in, of each meter limit
 	// LookAhead is how many vats of waiting items are brought in at a time while
 	// another one runs; 0 = none.
 	LookAhead int
@@ -126,6 +128,8 @@ type Supervisor struct {
 	keep        int // files of earlier snapshots of a vat
 	storeID     string
 
+	warming sync.WaitGroup // of warmUp
+
 	panicked      *PanicError
 	spoiled       error    // a commit failed: only a rollback goes on from here
 	dropped       []string // hashes of snapshots that this block may have no use for
@@ -181,7 +185,7 @@ func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
 	s.starter = withSlog(inner, s.slog)
 	s.bases = newHeapBases(s.snapshots, s.starter)
 	s.others = otherCPUs(s.starter.cpus(), s.cpu)
-	s.spares = newSpares(s.kit, opts.Spares)
+	s.spares, s.hulls = newWarmSpares(s.kit, opts.Spares), newHulls(s.kit, opts.Hulls)
 	s.pager = newPager(s.kit, max(1, opts.LookAhead))
 	if s.storeID, err = s.nameStore(); err != nil {
 		return err
@@ -202,6 +206,7 @@ func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
 		return err
 	}
 	s.preload(opts.Preload)
+	s.warmUp()
 	crashpoint.Here(crashpoint.SupervisorOpened)
 	return nil
 }
@@ -228,7 +233,9 @@ func (s *Supervisor) Close() error {
 	s.pool.closeAll()
 	if s.pager != nil {
 		s.pager.close()
+		s.warming.Wait()
 		s.spares.close()
+		s.hulls.close()
 	}
 	s.reaper.wait()
 	if s.snapshots != nil {

@@ -14,6 +14,7 @@ type poolFlags struct {
 	maxOnline int
 	maxMemory byteSize
 	spares    int
+	hulls     int
 	lookAhead string
 	preload   string
 	pins      []string
@@ -26,6 +27,7 @@ func (p *poolFlags) register(flags *pflag.FlagSet) {
 	flags.IntVar(&p.maxOnline, "max-online", 50, "how many workers there may be at a time")
 	flags.Var(&p.maxMemory, "max-memory", "what all workers together may have in memory, e.g. 2GiB; off is no limit")
 	flags.IntVar(&p.spares, "spares", 1, "how many workers to keep warm for vats that start")
+	flags.IntVar(&p.hulls, "hulls", 1, "how many engines to keep ready for vats that are paged in, beside the workers")
 	flags.StringVar(&p.lookAhead, "look-ahead", "auto", "how many vats to bring in at a time while another one runs: auto, off, or a number")
 	flags.StringVar(&p.preload, "preload", "", "vats used last to bring in at the start: all, off, or a number (default: all for serve and run --stay, else off)")
 	flags.StringArrayVar(&p.pins, "pin", nil, "a `vat`, by name or ID, that keeps its worker; may be repeated")
@@ -38,6 +40,9 @@ func (p *poolFlags) check() error {
 	}
 	if p.spares < 0 {
 		return usageError("cannot use --spares %d: it must be 0 or more", p.spares)
+	}
+	if p.hulls < 0 {
+		return usageError("cannot use --hulls %d: it must be 0 or more", p.hulls)
 	}
 	if slices.Contains(p.pins, "") {
 		return usageError("cannot use --pin with nothing: it needs a vat's name or ID")
@@ -71,7 +76,7 @@ func (p *poolFlags) arguments() []string {
 		preload = "off" // most commands end before it would be of use
 	}
 	args := []string{
-		"--max-online", strconv.Itoa(p.maxOnline), "--max-memory", p.maxMemory.String(), "--spares", strconv.Itoa(p.spares),
+		"--max-online", strconv.Itoa(p.maxOnline), "--max-memory", p.maxMemory.String(), "--spares", strconv.Itoa(p.spares), "--hulls", strconv.Itoa(p.hulls),
 		"--look-ahead", p.lookAhead, "--preload", preload,
 	}
 	for _, pin := range p.pins {
@@ -82,7 +87,7 @@ func (p *poolFlags) arguments() []string {
 
 // apply sets the options of a supervisor; cpus is how many CPUs it may use.
 func (p *poolFlags) apply(opts *supervisor.Options, cpus int) (err error) {
-	opts.MaxOnline, opts.MaxMemoryBytes, opts.Spares, opts.Pins = p.maxOnline, int64(p.maxMemory), p.spares, p.pins
+	opts.MaxOnline, opts.MaxMemoryBytes, opts.Spares, opts.Hulls, opts.Pins = p.maxOnline, int64(p.maxMemory), p.spares, p.hulls, p.pins
 	// One CPU is for the deliveries; without another one to spare they are only slowed down.
 	if opts.LookAhead, err = atMost("--look-ahead", p.lookAhead, "auto", min(cpus-1, maxLookAhead)); err != nil {
 		return err
