@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // heapVat is a vat whose heap has a known size.
@@ -38,6 +39,13 @@ func (b *bench) heapVats() []heapVat {
 	}
 	return all[:3]
 }
+
+// warmVat is paged in before the others, so that what is measured is a system
+// that has been at work; settleTime is the pause after it, as between two blocks.
+const (
+	warmVat    = "x-warm"
+	settleTime = 500 * time.Millisecond
+)
 
 // replayVat is like the vat of 13 MB, with deliveries since its snapshot.
 const (
@@ -68,8 +76,8 @@ func (b *bench) pageInScenario() scenario {
 // prepareHeaps makes the stores of both systems, compares them, writes the
 // plain heaps to files, and closes the stores.
 func (b *bench) prepareHeaps() (*pair, error) {
-	vats := map[string]string{replayVat: "contract"}
-	names := []string{replayVat}
+	vats := map[string]string{replayVat: "contract", warmVat: "tiny"}
+	names := []string{replayVat, warmVat}
 	for _, h := range b.heapVats() {
 		vats[h.vat] = h.bundle
 		names = append(names, h.vat)
@@ -79,6 +87,9 @@ func (b *bench) prepareHeaps() (*pair, error) {
 		return nil, err
 	}
 	err = p.openAll(50, func(column string) error {
+		if _, err := p.run(column, tell(warmVat, "idle")); err != nil {
+			return err
+		}
 		if err := b.grow(p, column); err != nil {
 			return err
 		}
@@ -178,9 +189,13 @@ func (b *bench) pageIn(p *pair, column string) error {
 		o.flags = append(slices.Clip(o.flags), b.withoutPreload()...)
 	}
 	for _, vat := range vats {
-		if err := s.open(copied, p.config, 3); err != nil {
+		if err := s.open(copied, p.config, 4); err != nil {
 			return err
 		}
+		if _, err := s.run([]message{tell(warmVat, "idle")}); err != nil {
+			return err
+		}
+		time.Sleep(settleTime)
 		if err := mustBeOffline(s, vat); err != nil {
 			return err
 		}
