@@ -161,12 +161,12 @@ func (d *Difference) expect(calls []Syscall, i int) {
 }
 
 func (d Difference) at(place, expected, got string) Difference {
-	d.Place, d.Expected, d.Got, d.At = place, expected, got, firstDifferent(expected, got)
+	d.Place, d.Expected, d.Got, d.At = place, expected, got, FirstDifferent(expected, got)
 	return d
 }
 
-// firstDifferent counts the characters that two texts begin with alike.
-func firstDifferent(a, b string) (n int) {
+// FirstDifferent counts the characters that two texts begin with alike.
+func FirstDifferent(a, b string) (n int) {
 	for a != "" && b != "" {
 		one, size := utf8.DecodeRuneInString(a)
 		if other, otherSize := utf8.DecodeRuneInString(b); one != other || size != otherSize || a[:size] != b[:size] {

@@ -144,7 +144,7 @@ func (a *app) argument(kind, start string) ([]string, cobra.ShellCompDirective) 
 		return a.vatNames(start), cobra.ShellCompDirectiveNoFileComp
 	case "CONFIG":
 		return []string{"json"}, cobra.ShellCompDirectiveFilterFileExt
-	case "DIR":
+	case "DIR", "A", "B": // of diff
 		return nil, cobra.ShellCompDirectiveFilterDirs
 	case "FILE":
 		return nil, cobra.ShellCompDirectiveDefault

@@ -16,30 +16,46 @@ import (
 	"vatworkerd/replay"
 )
 
-// counted is a rig with a database "db" in which alice has counted to 3.
+// counted is a rig with a database "db" in which alice has counted to 3, and a
+// copy "begin" of what was before.
 func counted(t testing.TB) *rig {
 	t.Helper()
 	r := started(t)
+	if err := os.CopyFS(filepath.Join(r.dir, "begin"), os.DirFS(filepath.Join(r.dir, "db"))); err != nil {
+		t.Fatal(err)
+	}
 	for range 3 {
 		r.ok("send", "alice", "count", "--db", "db")
 	}
 	return r
 }
 
-// TestReplayScripts runs the command lines of testdata/replay on one database,
-// in which alice has counted to 3.
-func TestReplayScripts(t *testing.T) {
+// TestReplay has one database for all, in which alice has counted to 3, and which
+// nothing may change.
+func TestReplay(t *testing.T) {
 	r := counted(t)
 	r.linkProgram()
 	before := r.contents("db")
-	datadriven.Walk(t, filepath.Join("testdata", "replay"), func(t *testing.T, path string) {
-		s := *r
-		s.t = t
-		s.runCommands(path)
-	})
+	for name, test := range map[string]func(*rig){
+		"Scripts": replayScripts, "KeepWorkers": replayKeepsItsWorker, "Console": replayConsoleOnATerminal, "Wrap": replayWrapHasTheTerminal,
+	} {
+		t.Run(name, func(t *testing.T) { test(r.of(t)) })
+	}
 	if r.contents("db") != before {
 		t.Error("the database was changed")
 	}
+}
+
+// of is the rig for a part of its test.
+func (r *rig) of(t testing.TB) *rig {
+	part := *r
+	part.t = t
+	return &part
+}
+
+// replayScripts runs the command lines of testdata/replay.
+func replayScripts(r *rig) {
+	datadriven.Walk(r.t.(*testing.T), filepath.Join("testdata", "replay"), func(t *testing.T, path string) { r.of(t).runCommands(path) })
 }
 
 // TestTimings shows what is in testdata/timings: lines of position, kind, micros
@@ -73,8 +89,8 @@ var keptPID = regexp.MustCompile(`the worker is process ([0-9]+)`)
 
 // A worker that is kept stands where the replay ended, or where it differs, and
 // goes with Enter.
-func TestReplayKeepsItsWorker(t *testing.T) {
-	r := counted(t)
+func replayKeepsItsWorker(r *rig) {
+	t := r.t
 	r.changeVats("altered", `UPDATE transcriptItems SET item = replace(item, '\"body\":\"#3\"', '\"body\":\"#4\"') WHERE vatID = 'v2' AND position = 12`)
 	for _, c := range []struct {
 		db, stands string
@@ -109,8 +125,8 @@ func TestReplayKeepsItsWorker(t *testing.T) {
 
 // The console on a terminal: lines are edited, have a history, and leave the
 // terminal as it was; Ctrl-D goes on, Ctrl-C ends.
-func TestReplayConsoleOnATerminal(t *testing.T) {
-	r := counted(t)
+func replayConsoleOnATerminal(r *rig) {
+	t := r.t
 	const up, left, controlC, controlD = "\x1b[A", "\x1b[D", "\x03", "\x04"
 	s := r.onScreen(120, 40, nil, "replay", "alice", "--stop-before", "10", "--db", "db")
 	s.shows("stands before position 10", "10>")
@@ -146,8 +162,8 @@ func TestReplayConsoleOnATerminal(t *testing.T) {
 
 // A debugger has the terminal while its worker lives, and the shell has it again
 // afterwards.
-func TestReplayWrapHasTheTerminal(t *testing.T) {
-	r := counted(t)
+func replayWrapHasTheTerminal(r *rig) {
+	t := r.t
 	r.write("asks", "#!/bin/sh\nprintf 'shall it run? '\nread answer\necho \"it was $answer\"\nexec \"$@\"\n")
 	if err := os.Chmod(filepath.Join(r.dir, "asks"), 0o700); err != nil {
 		t.Fatal(err)

@@ -64,7 +64,7 @@ func (a *app) writeDifference(r replay.Report, d replay.Difference) {
 	who := vatOf(r.VatID, r.Name)
 	fmt.Fprintf(a.stdout, "%s does not repeat position %s: %s\n\n", p.Paint(screen.Bold, who), screen.Count(d.Position), p.Paint(screen.Red, screen.Clip(d.What, maxTextColumns)))
 	a.writePassed(d.Before, d.Difference)
-	a.writeParting(d.Difference)
+	a.writeParting(d.Difference, inReplay())
 	after := screen.Plural(r.Deliveries, "delivery", "deliveries")
 	fmt.Fprintf(a.stdout, "\n%s before it repeated, positions %s to %s, from its %s\n", after, screen.Count(r.From), screen.Count(d.Position), r.Start)
 }
@@ -89,48 +89,65 @@ func (a *app) writePassed(before []transcripts.Passed, d transcripts.Difference)
 const (
 	maxDeliveryColumns = 72
 	maxValueColumns    = 100 // of what differs, or of a syscall beside it
+	maxAgreeing        = 8   // syscalls before a difference that are shown
 )
+
+// tellers name those whose tellings differ, padded to the same width.
+type tellers struct{ first, second string }
+
+func inReplay() tellers    { return tellers{"expected", "got     "} }
+func inDatabases() tellers { return tellers{"A", "B"} }
 
 // writeParting shows the syscalls up to a difference, and what differs below one
 // another with the place pointed at.
-func (a *app) writeParting(d transcripts.Difference) {
+func (a *app) writeParting(d transcripts.Difference, by tellers) {
 	p := a.palette()
 	fmt.Fprintln(a.stdout)
-	marked := false
-	for _, c := range d.Syscalls {
-		switch c.Status {
-		case transcripts.CallOK, transcripts.CallNext:
-			if c.Status == transcripts.CallNext && !marked {
-				a.writePlace(d)
-				marked = true
-			}
-			fmt.Fprintf(a.stdout, "sc%-3d %s  %s\n", c.Index, p.Paint(screen.Dim, pad(string(c.Status), 7)), screen.Clip(c.Call, maxValueColumns))
-		default:
-			fmt.Fprintf(a.stdout, "sc%-3d %s\n", c.Index, p.Paint(screen.Red, string(c.Status)))
-			a.writeValues(d)
-			marked = true
+	isShown := false
+	show := func(title string) {
+		if !isShown {
+			fmt.Fprintln(a.stdout, title)
+			a.writeValues(d.Expected, d.Got, d.At, by)
 		}
+		isShown = true
 	}
-	if !marked {
-		a.writePlace(d)
+	calls := d.Syscalls
+	if agreeing := agreeingCalls(calls); agreeing > maxAgreeing {
+		calls = calls[agreeing-maxAgreeing:]
+		fmt.Fprintf(a.stdout, "      %s\n", p.Paint(screen.Dim, fmt.Sprintf("(%d syscalls before these are the same)", agreeing-maxAgreeing)))
 	}
+	for _, c := range calls {
+		if c.Status != transcripts.CallOK && c.Status != transcripts.CallNext {
+			show(fmt.Sprintf("sc%-3d %s", c.Index, p.Paint(screen.Red, string(c.Status))))
+			continue
+		}
+		if c.Status == transcripts.CallNext {
+			show(p.Paint(screen.Red, d.Place))
+		}
+		fmt.Fprintf(a.stdout, "sc%-3d %s  %s\n", c.Index, p.Paint(screen.Dim, pad(string(c.Status), 7)), screen.Clip(c.Call, maxValueColumns))
+	}
+	show(p.Paint(screen.Red, d.Place))
 }
 
-func (a *app) writePlace(d transcripts.Difference) {
-	fmt.Fprintln(a.stdout, a.palette().Paint(screen.Red, d.Place))
-	a.writeValues(d)
+// agreeingCalls counts the syscalls up to a difference.
+func agreeingCalls(calls []transcripts.Traced) (n int) {
+	for n < len(calls) && calls[n].Status == transcripts.CallOK {
+		n++
+	}
+	return n
 }
 
-// writeValues shows expected and got, from a little before the first character in
-// which they differ.
-func (a *app) writeValues(d transcripts.Difference) {
+// writeValues shows two values below one another, from a little before the first
+// character in which they differ.
+func (a *app) writeValues(first, second string, at int, by tellers) {
 	p := a.palette()
-	expected, _ := excerpt(d.Expected, d.At)
-	got, column := excerpt(d.Got, d.At)
-	fmt.Fprintf(a.stdout, "  %s  %s\n", p.Paint(screen.Dim, "expected"), orNothing(expected))
-	fmt.Fprintf(a.stdout, "  %s  %s\n", p.Paint(screen.Dim, "got     "), orNothing(got))
-	if d.Expected != "" && d.Got != "" {
-		fmt.Fprintf(a.stdout, "%s%s\n", strings.Repeat(" ", len("  expected  ")+column), p.Paint(screen.Red, fmt.Sprintf("^ from character %s on", screen.Count(int64(d.At)+1))))
+	one, _ := excerpt(first, at)
+	other, column := excerpt(second, at)
+	fmt.Fprintf(a.stdout, "  %s  %s\n", p.Paint(screen.Dim, by.first), orNothing(one))
+	fmt.Fprintf(a.stdout, "  %s  %s\n", p.Paint(screen.Dim, by.second), orNothing(other))
+	if first != "" && second != "" {
+		indent := strings.Repeat(" ", len("    ")+len(by.first)+column)
+		fmt.Fprintf(a.stdout, "%s%s\n", indent, p.Paint(screen.Red, fmt.Sprintf("^ from character %s on", screen.Count(int64(at)+1))))
 	}
 }
 

@@ -131,6 +131,7 @@ func started(t testing.TB) *rig {
 var (
 	hashes    = regexp.MustCompile(`\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b`)
 	bundleIDs = regexp.MustCompile(`\bb1-[0-9a-f]{128}\b`)
+	cutHashes = regexp.MustCompile(`\b(b1-)?[0-9a-f]{16,}…`)
 	millis    = regexp.MustCompile(`\b[0-9.]+ (ms|s|min)\b`)
 	micros    = regexp.MustCompile(`("(?:micros|durationMicros)": )[0-9]+`)
 	sizes     = regexp.MustCompile(`\b[0-9.]+ [kM]B\b`)
@@ -159,6 +160,7 @@ func (r *rig) normal(text string) string {
 	text = pids.ReplaceAllString(text, "$1 PID") // before what looks like a count
 	text = bundleIDs.ReplaceAllString(text, "b1-BUNDLE")
 	text = hashes.ReplaceAllString(text, "HASH")
+	text = cutHashes.ReplaceAllString(text, "${1}HASH…")
 	text = micros.ReplaceAllString(text, "${1}N")
 	text = bytesJSON.ReplaceAllString(text, "${1}N")
 	text = hostTold.ReplaceAllString(text, "$1  ok  AS IT IS")

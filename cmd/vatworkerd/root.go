@@ -143,7 +143,7 @@ func (a *app) commands() []*cobra.Command {
 	}
 	return []*cobra.Command{
 		a.runCommand(), a.sendCommand(), a.statusCommand(), a.topCommand(), a.vatCommand(), a.restartCommand(),
-		a.replayCommand(), a.spansCommand(), a.snapshotCommand(), a.verifyCommand(), a.backupCommand(), a.exportCommand(), a.importCommand(), a.logsCommand(), a.framesCommand(), a.swingstoreCommand(), a.doctorCommand(),
+		a.replayCommand(), a.diffCommand(), a.spansCommand(), a.snapshotCommand(), a.verifyCommand(), a.backupCommand(), a.exportCommand(), a.importCommand(), a.logsCommand(), a.framesCommand(), a.swingstoreCommand(), a.doctorCommand(),
 		a.serveCommand(), a.versionCommand(), a.completionCommand(), a.manCommand(),
 	}
 }
