@@ -173,6 +173,7 @@ func TestImportRefuses(t *testing.T) {
 			if !bytes.Contains(text, []byte(from)) {
 				t.Fatalf("%s has no %q", path, from)
 			}
+			must(t, os.Remove(path)) // it is the sound one's too
 			must(t, os.WriteFile(path, bytes.Replace(text, []byte(from), []byte(to), 1), 0o600))
 		}
 	}
@@ -205,7 +206,7 @@ func TestImportRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, to := filepath.Join(t.TempDir(), "export"), filepath.Join(t.TempDir(), "db")
-			must(t, os.CopyFS(dir, os.DirFS(sound)))
+			link(t, sound, dir)
 			c.spoil(t, dir)
 			_, err := Import(context.Background(), dir, to, nil)
 			if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") {
@@ -225,6 +226,17 @@ func TestImportRefuses(t *testing.T) {
 			t.Errorf("exporting gave %v", err)
 		}
 	})
+}
+
+// link makes a directory with the same files as another.
+func link(t testing.TB, from, to string) {
+	t.Helper()
+	must(t, os.Mkdir(to, 0o700))
+	found, err := os.ReadDir(from)
+	must(t, err)
+	for _, entry := range found {
+		must(t, os.Link(filepath.Join(from, entry.Name()), filepath.Join(to, entry.Name())))
+	}
 }
 
 // Old records have no hash in what stays: that they agree is checked at the end.

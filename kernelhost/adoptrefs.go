@@ -204,3 +204,10 @@ func (a *adoption) counts() error {
 	}
 	return a.kv.Err()
 }
+
+// filter gives the vats of a list that come along, sorted.
+func (a *adoption) filter(vatIDs []string) []string {
+	kept := slices.DeleteFunc(slices.Clone(vatIDs), func(id string) bool { return !a.here[id] })
+	slices.Sort(kept)
+	return kept
+}
