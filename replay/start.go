@@ -71,7 +71,7 @@ func (r *Session) missing(err error) error {
 		return err
 	}
 	e := r.refuse(err, "item %d is not there: items of old incarnations, and on some nodes of old spans, are removed", missing.Missing)
-	e.Hint = "`vatworkerd spans` shows the spans; --from chooses one"
+	e.Hint = r.startsAtHand()
 	return e
 }
 

@@ -13,6 +13,7 @@ import (
 	"vatworkerd/kernelhost"
 	"vatworkerd/kernelhost/config"
 	"vatworkerd/pipeproto"
+	"vatworkerd/replay"
 	"vatworkerd/store"
 	"vatworkerd/swingexport"
 	"vatworkerd/swingstore"
@@ -123,6 +124,7 @@ func isWrongInput(err error) bool {
 	var mismatch *kernelhost.ConfigMismatchError
 	var noStore *swingstore.NotSwingStoreError
 	var noVat *swingstore.NoVatError
+	var notReplayed *replay.NoVatError
 	var notEmpty *dbdir.NotEmptyError
 	var unfinished *dbdir.UnfinishedError
 	var noBackup *dbdir.NoBackupError
@@ -136,7 +138,7 @@ func isWrongInput(err error) bool {
 	var damaged *dbdir.DamagedError
 	var foreign *kernelhost.AdoptError
 	return errors.As(err, &unknown) || errors.As(err, &bad) || errors.As(err, &mismatch) ||
-		errors.As(err, &noStore) || errors.As(err, &noVat) ||
+		errors.As(err, &noStore) || errors.As(err, &noVat) || errors.As(err, &notReplayed) ||
 		errors.As(err, &notEmpty) || errors.As(err, &unfinished) || errors.As(err, &noBackup) ||
 		errors.As(err, &noPlace) || errors.As(err, &noExport) || errors.As(err, &badExport) ||
 		errors.As(err, &notOurs) || errors.As(err, &ours) || errors.As(err, &unsound) ||

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
@@ -37,7 +38,7 @@ func TestReplay(t *testing.T) {
 	r.linkProgram()
 	before := r.contents("db")
 	for name, test := range map[string]func(*rig){
-		"Scripts": replayScripts, "KeepWorkers": replayKeepsItsWorker, "Console": replayConsoleOnATerminal, "Wrap": replayWrapHasTheTerminal,
+		"Scripts": replayScripts, "KeepWorkers": replayKeepsItsWorker, "Console": replayConsoleOnATerminal, "Wrap": replayWrapHasTheTerminal, "Interrupt": replayIsInterrupted,
 	} {
 		t.Run(name, func(t *testing.T) { test(r.of(t)) })
 	}
@@ -183,4 +184,29 @@ func replayWrapHasTheTerminal(r *rig) {
 	if code := s.ends(); code != exitFailed {
 		t.Errorf("exit code %d:\n%s", code, s.screen())
 	}
+}
+
+// Ctrl-C ends a replay whatever its worker does, and the worker with it.
+func replayIsInterrupted(r *rig) {
+	t := r.t
+	r.write("waits", "#!/bin/sh\necho it waits >&2\nexec sleep 1000\n")
+	if err := os.Chmod(filepath.Join(r.dir, "waits"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd := r.command("replay", "alice", "--db", "db", "--wrap", "./waits")
+	var stderr lockedBuffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "worker that waits", func() bool { return strings.Contains(stderr.String(), "it waits") })
+	pids := descendants(t, cmd.Process.Pid)
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.Contains(stderr.String(), "interrupted; the database is only read") {
+		t.Errorf("exit code %d: %s", code, stderr.String())
+	}
+	eventually(t, "end of all processes", func() bool { return len(alive(pids)) == 0 })
 }
