@@ -145,6 +145,9 @@ func (a *app) importExport(ctx context.Context, from string) error {
 	case err != nil:
 		return err
 	}
+	if err := a.rememberEngine(made.DB); err != nil {
+		return err
+	}
 	if a.json {
 		return a.document(exportDocOf(made))
 	}
