@@ -94,7 +94,7 @@ test: prerequisites engine engine-debug native native-sanitized bundles build ##
 	@echo 'test: the build tools' >&2
 	@node --test tools/ >build/tools-test.log 2>&1 || { cat build/tools-test.log >&2; exit 1; }
 	@echo 'test: go test -race $(PKG)' >&2
-	@go test -race -timeout $(TEST_TIMEOUT) $(PKG)
+	@GORACE=atexit_sleep_ms=0 go test -race -timeout $(TEST_TIMEOUT) $(PKG)
 	@go test -race -tags crashpoints ./internal/crashpoint
 
 FUZZ_TIME ?= 20s

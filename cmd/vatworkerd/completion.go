@@ -80,6 +80,7 @@ func flagWords() map[string][]string {
 		"log-level":  {"trace", "debug", "info", "warn", "error", "off"},
 		"look-ahead": {"auto", "off"},
 		"preload":    {"all", "off"},
+		"hulls":      {"off"},
 		"max-memory": {"off"},
 	}
 }

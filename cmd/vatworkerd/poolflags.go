@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 
@@ -14,7 +15,7 @@ type poolFlags struct {
 	maxOnline int
 	maxMemory byteSize
 	spares    int
-	hulls     int
+	hulls     string
 	lookAhead string
 	preload   string
 	pins      []string
@@ -27,7 +28,7 @@ func (p *poolFlags) register(flags *pflag.FlagSet) {
 	flags.IntVar(&p.maxOnline, "max-online", 50, "how many workers there may be at a time")
 	flags.Var(&p.maxMemory, "max-memory", "what all workers together may have in memory, e.g. 2GiB; off is no limit")
 	flags.IntVar(&p.spares, "spares", 1, "how many workers to keep warm for vats that start")
-	flags.IntVar(&p.hulls, "hulls", 1, "how many engines to keep ready for vats that are paged in, beside the workers")
+	flags.StringVar(&p.hulls, "hulls", "", "engines to keep ready for vats that are paged in, beside the workers: off, or a number (default: 1 for serve and run --stay, else off)")
 	flags.StringVar(&p.lookAhead, "look-ahead", "auto", "how many vats to bring in at a time while another one runs: auto, off, or a number")
 	flags.StringVar(&p.preload, "preload", "", "vats used last to bring in at the start: all, off, or a number (default: all for serve and run --stay, else off)")
 	flags.StringArrayVar(&p.pins, "pin", nil, "a `vat`, by name or ID, that keeps its worker; may be repeated")
@@ -41,13 +42,13 @@ func (p *poolFlags) check() error {
 	if p.spares < 0 {
 		return usageError("cannot use --spares %d: it must be 0 or more", p.spares)
 	}
-	if p.hulls < 0 {
-		return usageError("cannot use --hulls %d: it must be 0 or more", p.hulls)
-	}
 	if slices.Contains(p.pins, "") {
 		return usageError("cannot use --pin with nothing: it needs a vat's name or ID")
 	}
 	if _, err := atMost("--look-ahead", p.lookAhead, "auto", 0); err != nil {
+		return err
+	}
+	if _, err := atMost("--hulls", p.hulls, "", 0); err != nil {
 		return err
 	}
 	_, err := atMost("--preload", p.preload, "all", 0)
@@ -64,19 +65,20 @@ func atMost(flag, text, word string, meaning int) (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 0 {
-		return 0, usageError("cannot use %s %q: it is %s, off, or a number", flag, text, word)
+		if word != "" {
+			word += ", "
+		}
+		return 0, usageError("cannot use %s %q: it is %soff, or a number", flag, text, word)
 	}
 	return n, nil
 }
 
 // arguments say the same to a daemon that serves one command.
 func (p *poolFlags) arguments() []string {
-	preload := p.preload
-	if preload == "" {
-		preload = "off" // most commands end before it would be of use
-	}
+	// Most commands end before these would be of use.
+	preload, hulls := cmp.Or(p.preload, "off"), cmp.Or(p.hulls, "off")
 	args := []string{
-		"--max-online", strconv.Itoa(p.maxOnline), "--max-memory", p.maxMemory.String(), "--spares", strconv.Itoa(p.spares), "--hulls", strconv.Itoa(p.hulls),
+		"--max-online", strconv.Itoa(p.maxOnline), "--max-memory", p.maxMemory.String(), "--spares", strconv.Itoa(p.spares), "--hulls", hulls,
 		"--look-ahead", p.lookAhead, "--preload", preload,
 	}
 	for _, pin := range p.pins {
@@ -87,9 +89,12 @@ func (p *poolFlags) arguments() []string {
 
 // apply sets the options of a supervisor; cpus is how many CPUs it may use.
 func (p *poolFlags) apply(opts *supervisor.Options, cpus int) (err error) {
-	opts.MaxOnline, opts.MaxMemoryBytes, opts.Spares, opts.Hulls, opts.Pins = p.maxOnline, int64(p.maxMemory), p.spares, p.hulls, p.pins
+	opts.MaxOnline, opts.MaxMemoryBytes, opts.Spares, opts.Pins = p.maxOnline, int64(p.maxMemory), p.spares, p.pins
 	// One CPU is for the deliveries; without another one to spare they are only slowed down.
 	if opts.LookAhead, err = atMost("--look-ahead", p.lookAhead, "auto", min(cpus-1, maxLookAhead)); err != nil {
+		return err
+	}
+	if opts.Hulls, err = atMost("--hulls", p.hulls, "", 1); err != nil {
 		return err
 	}
 	opts.Preload, err = atMost("--preload", p.preload, "all", supervisor.PreloadAll)

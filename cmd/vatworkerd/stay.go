@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,9 +48,8 @@ func newStay(a *app, dir string) (*stay, error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, fmt.Errorf("cannot find the directory of the database: %w", err)
 	}
-	if a.pool.preload == "" {
-		a.pool.preload = "all" // this one does not end soon
-	}
+	// This one does not end soon.
+	a.pool.preload, a.pool.hulls = cmp.Or(a.pool.preload, "all"), cmp.Or(a.pool.hulls, "1")
 	return &stay{
 		app: a, dir: dir, log: log, started: time.Now(),
 		line: make(chan struct{}, 1), opened: make(chan struct{}, 1),
