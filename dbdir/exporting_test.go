@@ -304,3 +304,43 @@ func TestExportRecords(t *testing.T) {
 		t.Error("the storage of v1 is not where SwingSet has it")
 	}
 }
+
+// Exports that are made while real vats work are of one block each, and go on to
+// where the database itself has come.
+func TestExportsUnderLoad(t *testing.T) {
+	dir := copied(t)
+	k := openKernel(t, dir)
+	rounds, worked := make(chan struct{}, 4), make(chan struct{})
+	go func() {
+		defer close(worked)
+		for range rounds {
+			round(t, k)
+		}
+	}()
+	made := map[int64]Exported{}
+	for len(made) < 2 {
+		for range cap(rounds) {
+			rounds <- struct{}{}
+		}
+		e := exported(t, dir, swingexport.Operational)
+		if made[e.Height] = e; !e.InUse {
+			t.Error("nobody uses the database")
+		}
+	}
+	close(rounds)
+	<-worked
+	end := k.Height()
+	must(t, k.Close())
+	want := hashesOf(t, dir)
+	for height, e := range made {
+		back := imported(t, e.Dir)
+		k := openKernel(t, back.DB)
+		for k.Height() < end {
+			round(t, k)
+		}
+		must(t, k.Close())
+		if got := hashesOf(t, back.DB); got != want {
+			t.Errorf("the export of height %d went on to %s, the database to %s", height, got, want)
+		}
+	}
+}
