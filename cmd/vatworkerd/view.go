@@ -19,10 +19,10 @@ import (
 )
 
 // besideHint says what can be done with vats that somebody else has; foreignHint,
-// where that is another kernel host: verify and backup need its side too.
+// where that is another kernel host: diff, verify and backup need its side too.
 const (
 	lookHint    = "while it runs, status, top, vat list, vat show, vat pin and unpin, spans, snapshot list, snapshot verify, replay, logs"
-	besideHint  = lookHint + ", frames, verify and backup work beside it"
+	besideHint  = lookHint + ", frames, diff, verify and backup work beside it"
 	foreignHint = lookHint + " and frames work beside it; all else is for it to do"
 )
 
