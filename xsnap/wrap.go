@@ -13,9 +13,9 @@ import (
 // Wrap has a worker's engine run inside another program, such as a debugger, a
 // recorder or a profiler: the program is started in its place and given the
 // engine's command line after its own arguments. It must hand on descriptors 3 to
-// 8. It is not contained and has no limits, so Sandbox must be SandboxOff; it
-// has the environment Env, and so has the engine, with TZ as every engine has it. The worker's PID is
-// the program's.
+// 8. It is not contained and has no limits, so Sandbox must be SandboxOff. It has
+// the environment Env, and so has the engine, with TZ as every engine has it. The
+// worker's PID is the program's.
 type Wrap struct {
 	Command []string // the program's path and its arguments
 	Env     []string
