@@ -21,18 +21,12 @@ type rig struct {
 	dir string
 	env []string
 
-	program string // that scripts run; the test binary itself but where one says otherwise
-
 	staying *staying // where scripts run beside a process that stays
 }
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &rig{t: t, dir: t.TempDir(), program: exe}
+	r := &rig{t: t, dir: t.TempDir()}
 	r.env = []string{
 		asProgram + "=1", "GORACE=atexit_sleep_ms=0", "PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "TMPDIR=" + r.dir,
 		"VATWORKERD_HOME=" + filepath.Dir(testrig.BuildDir(t)), "VATWORKERD_CACHE=" + filepath.Join(testrig.BuildDir(t), "base"),

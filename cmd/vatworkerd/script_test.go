@@ -23,17 +23,14 @@ func TestScripts(t *testing.T) {
 }
 
 // TestScriptsStaying runs them again, each command line beside a process that
-// stays with the database where there is one. All must be as without it. The
-// command lines are of a program without race detector, which TestScripts has:
-// they come and go four times as fast.
+// stays with the database where there is one. All must be as without it.
 func TestScriptsStaying(t *testing.T) {
-	program := buildProgram(t)
 	datadriven.Walk(t, filepath.Join("testdata", "script"), func(t *testing.T, path string) {
 		if filepath.Base(path) == "stay" {
 			t.Skip("it starts such a process itself")
 		}
 		r := newRig(t)
-		r.staying, r.program = &staying{rig: r}, program
+		r.staying = &staying{rig: r}
 		r.runScript(path)
 		r.staying.stop()
 	})
@@ -85,16 +82,6 @@ func (r *rig) endLeftBehind() {
 	}
 }
 
-// buildProgram builds the program as users have it and gives its path.
-func buildProgram(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "vatworkerd")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return path
-}
-
 // linkProgram puts the program in the PATH under its name.
 func (r *rig) linkProgram() {
 	r.t.Helper()
@@ -102,7 +89,7 @@ func (r *rig) linkProgram() {
 	if err := os.Mkdir(bin, 0o700); err != nil {
 		r.t.Fatal(err)
 	}
-	if err := os.Symlink(r.program, filepath.Join(bin, "vatworkerd")); err != nil {
+	if err := os.Symlink(os.Getenv(programEnv), filepath.Join(bin, "vatworkerd")); err != nil {
 		r.t.Fatal(err)
 	}
 	for i, v := range r.env {
