@@ -62,7 +62,7 @@ const keysShown = 5
 // vatIDs names none also their heights, hashes and keys. What is local to a node is
 // not compared. It reads one state of each and changes nothing, whoever uses the
 // directories meanwhile. progress may be nil; it is called by this goroutine.
-// Errors: those of Open, *OutdatedError, *ChangedError, *store.HeightError, ctx's
+// Errors: those of Open, *store.OutdatedError, *ChangedError, *store.HeightError, ctx's
 // error, errors of the disk.
 func Diff(ctx context.Context, dirA, dirB string, vatIDs []string, progress func(store.Progress)) (c Comparison, err error) {
 	err = unchanged(func() error {
@@ -108,7 +108,7 @@ func openSettled(dir string) (*State, error) {
 	}
 	switch {
 	case s.host.Outdated() || s.vats.Outdated():
-		err = &OutdatedError{Dir: s.dir}
+		err = &store.OutdatedError{Dir: s.dir}
 	case s.mismatch != nil:
 		err = s.mismatch
 	case s.undone:

@@ -51,7 +51,7 @@ func (e *Exported) add(what string, bytes int64) {
 // exports. Every artifact is checked against its hash on the way; a database that
 // lacks what the mode asks for, or has it damaged, is not exported. It changes
 // nothing in dir and holds nobody up who uses it. progress may be nil; it is called
-// by this goroutine. Errors: those of Open, *OutdatedError, *store.HeightError,
+// by this goroutine. Errors: those of Open, *store.OutdatedError, *store.HeightError,
 // *staging.NotEmptyError, *IncompleteError, *ChangedError, ctx's error, those of
 // reading, those of the disk; then nothing is left in to.
 func MakeExport(ctx context.Context, dir, to string, mode swingexport.Mode, progress func(store.Progress)) (result Exported, err error) {
@@ -72,7 +72,7 @@ func exportOnce(ctx context.Context, dir, to string, mode swingexport.Mode, prog
 	case s.mismatch != nil:
 		return result, s.mismatch
 	case s.host.Outdated() || s.vats.Outdated():
-		return result, &OutdatedError{Dir: s.dir}
+		return result, &store.OutdatedError{Dir: s.dir}
 	}
 	if s.undone {
 		if err := s.vats.Rewind(); err != nil {

@@ -59,7 +59,7 @@ func counted() []string {
 // them, the snapshot files, and that the two sides agree. It reads one state and
 // changes nothing, whoever uses the directory meanwhile. A problem does not stop
 // it. progress may be nil; it is called by this goroutine. Errors: those of Open,
-// *OutdatedError, *ChangedError, ctx's error, errors of the disk. What was found
+// *store.OutdatedError, *ChangedError, ctx's error, errors of the disk. What was found
 // until then comes with them.
 func Verify(ctx context.Context, dir string, progress func(store.Progress)) (v Verification, err error) {
 	err = unchanged(func() error {
@@ -76,7 +76,7 @@ func verifyOnce(ctx context.Context, dir string, progress func(store.Progress)) 
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	if s.host.Outdated() || s.vats.Outdated() {
-		return Verification{Dir: s.dir}, &OutdatedError{Dir: s.dir}
+		return Verification{Dir: s.dir}, &store.OutdatedError{Dir: s.dir}
 	}
 	inUse, err := s.inUse()
 	if err != nil {

@@ -259,7 +259,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"no host":          {func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, "host.sqlite"))) }, new(*NoDatabaseError)},
 		"no vats":          {func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, "vats.sqlite"))) }, new(*NoDatabaseError)},
 		"empty":            {func(t *testing.T, dir string) { must(t, os.Truncate(filepath.Join(dir, "vats.sqlite"), 0)) }, new(*store.EmptyError)},
-		"an older version": {func(t *testing.T, dir string) { alter(t, dir, "vats.sqlite", "PRAGMA user_version = 1") }, new(*OutdatedError)},
+		"an older version": {func(t *testing.T, dir string) { alter(t, dir, "vats.sqlite", "PRAGMA user_version = 1") }, new(*store.OutdatedError)},
 		"a newer version":  {func(t *testing.T, dir string) { alter(t, dir, "vats.sqlite", "PRAGMA user_version = 99") }, new(*store.NewerSchemaError)},
 		"another program":  {func(t *testing.T, dir string) { alter(t, dir, "vats.sqlite", "PRAGMA application_id = 9") }, new(*store.ForeignFileError)},
 		"no database at all": {func(t *testing.T, dir string) {

@@ -59,18 +59,3 @@ func (e *ChangedError) ErrorCode() string { return pipeproto.CodeIO }
 
 // ErrorHint is the user's next step.
 func (e *ChangedError) ErrorHint() string { return "run this again" }
-
-// OutdatedError says that a database was written by an older program.
-type OutdatedError struct{ Dir string }
-
-func (e *OutdatedError) Error() string {
-	return fmt.Sprintf("the database in %s was written by an older version of this program", e.Dir)
-}
-
-// ErrorCode is the error's code on the pipe.
-func (e *OutdatedError) ErrorCode() string { return pipeproto.CodeRefused }
-
-// ErrorHint is the user's next step.
-func (e *OutdatedError) ErrorHint() string {
-	return fmt.Sprintf("`vatworkerd status --db %s` brings it up to date; then run this again", e.Dir)
-}

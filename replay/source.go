@@ -21,7 +21,7 @@ type Source struct {
 }
 
 // Open opens the vats' database in dir. Errors: those of store.OpenView,
-// *OutdatedError.
+// *store.OutdatedError.
 func Open(dir string) (*Source, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -38,7 +38,7 @@ func Open(dir string) (*Source, error) {
 		return nil, errors.Join(err, hold.Close())
 	}
 	if s.db.Outdated() {
-		return nil, errors.Join(&OutdatedError{Dir: dir}, s.Close())
+		return nil, errors.Join(&store.OutdatedError{Dir: dir}, s.Close())
 	}
 	return s, nil
 }

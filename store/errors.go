@@ -54,6 +54,20 @@ func (e *NewerSchemaError) Error() string {
 	return fmt.Sprintf("cannot open %s: its schema version is %d and this program knows versions up to %d; use the newer program, nothing was changed", e.Path, e.Found, e.Supports)
 }
 
+// OutdatedError says that a database of a directory was written by an older
+// program, so that it cannot be read as it is: see View.Outdated. Whoever opened
+// the View says it.
+type OutdatedError struct{ Dir string }
+
+func (e *OutdatedError) Error() string {
+	return fmt.Sprintf("the database in %s was written by an older version of this program", e.Dir)
+}
+
+// ErrorHint is the user's next step.
+func (e *OutdatedError) ErrorHint() string {
+	return fmt.Sprintf("`vatworkerd status --db %s` brings it up to date; then run this again", e.Dir)
+}
+
 // ForeignFileError says that the file is a SQLite database of something else.
 type ForeignFileError struct{ Path string }
 
@@ -154,6 +168,9 @@ func (e *HeightError) ErrorCode() string { return "corrupt" }
 
 // ErrorCode gives "refused".
 func (e *NewerSchemaError) ErrorCode() string { return "refused" }
+
+// ErrorCode gives "refused".
+func (e *OutdatedError) ErrorCode() string { return "refused" }
 
 // ErrorCode gives "bad-request".
 func (e *ForeignFileError) ErrorCode() string { return "bad-request" }
