@@ -130,6 +130,10 @@ func TestPlainCopyBesideADelta(t *testing.T) {
 	if _, err := d.Verify(info.Hash); err != nil {
 		t.Errorf("with the copy: %v", err)
 	}
+	mustSaveAgainst(t, d, base, data) // a sound one stays
+	if _, err := os.Stat(d.plainPath(info.Hash)); err != nil {
+		t.Error(err)
+	}
 	if err := os.Truncate(d.plainPath(info.Hash), 50); err != nil {
 		t.Fatal(err)
 	}

@@ -153,33 +153,52 @@ func (s *saving) endContent(info Info) error {
 	return err
 }
 
-// publish gives the synced file the name of its hash, unless a sound one has it.
+// publish gives the synced file the name of its hash. A file that has the name
+// goes for it: to see whether that one is sound takes as long as a load. But a
+// sound plain file stays where a delta is written, since it comes first.
 func (s *saving) publish(info Info) (Info, error) {
 	d := s.dir
-	path := s.path(info.Hash)
-	have, err := d.verify(info.Hash)
-	existed := err == nil && !s.isBase
+	path, found := s.path(info.Hash), s.found(info.Hash)
+	plain := found != path && found == d.plainPath(info.Hash)
+	kept := false
+	if plain {
+		have, err := d.verify(info.Hash)
+		if kept = err == nil; kept {
+			info = have
+		}
+	}
 	d.names.Lock()
 	defer d.names.Unlock()
-	if existed {
+	if kept {
 		_ = d.remove(s.file.Name())
-		info = have
 	} else if err := d.fs.Rename(s.file.Name(), path); err != nil {
 		return Info{}, d.diskError("rename", path, err)
 	}
 	crashpoint.Here(crashpoint.SnapshotNamed)
 	if err := d.fs.SyncDir(d.path); err != nil {
-		if !existed {
+		if found == "" { // else an older row may need it
 			_ = d.remove(path)
 		}
 		return Info{}, d.diskError("sync the directory of", path, err)
 	}
 	crashpoint.Here(crashpoint.SnapshotDirSynced)
-	if s.base != "" && !existed {
-		// A plain file was there and was unsound, and it would come first.
-		_ = d.remove(d.plainPath(info.Hash))
+	if plain && !kept {
+		_ = d.remove(found) // it would come first
 	}
 	return info, nil
+}
+
+// found gives the path of the file that the directory has of the snapshot; empty
+// if there is none.
+func (s *saving) found(hash string) string {
+	if s.isBase {
+		return ""
+	}
+	file, path, _, err := s.dir.openFile(hash)
+	if err == nil {
+		_ = file.Close() // nothing was read
+	}
+	return path
 }
 
 // path is where the file goes.

@@ -58,8 +58,8 @@ func (w *Writer) Write(p []byte) (int, error) {
 // Sum gives the hash of what was written so far, hex.
 func (w *Writer) Sum() string { return hex.EncodeToString(w.hash.Sum(nil)) }
 
-// Commit makes the snapshot durable under its name. A sound file that has the
-// name already is kept instead. After an error nothing of the snapshot is left.
+// Commit makes the snapshot durable under its name. After an error nothing of it
+// is left that was not there before.
 // Errors: *NoSpaceError, *IOError.
 func (w *Writer) Commit() (Info, error) {
 	if w.ended {
