@@ -24,6 +24,7 @@ type Dir struct {
 	writing map[string]bool // temporary files of open Writers
 
 	coders  coders
+	chunks  chunks
 	bases   bases
 	slots   chan struct{} // holds a token for each snapshot that is being compressed
 	pending pending

@@ -8,24 +8,46 @@ import (
 // queueChunkBytes is the size of the pieces in which a Queue keeps bytes.
 const queueChunkBytes = 256 << 10
 
+// chunk is a piece of what is in a Queue.
+type chunk struct {
+	bytes [queueChunkBytes]byte
+	from  int // what was read
+	to    int // what was written
+}
+
+// chunks keeps pieces at rest for all Queues of a directory: memory that was used
+// lately costs no page faults. What rests for long is collected.
+type chunks struct{ pool sync.Pool }
+
+func (c *chunks) take() *chunk {
+	if at, ok := c.pool.Get().(*chunk); ok {
+		return at
+	}
+	return new(chunk)
+}
+
+func (c *chunks) give(used *chunk) {
+	used.from, used.to = 0, 0
+	c.pool.Put(used)
+}
+
 // Queue is a pipe in memory that holds some bytes, so that neither end waits for
 // the other at once. One goroutine writes and closes it, another reads it.
 type Queue struct {
 	limit int // bytes
+	rest  *chunks
 
 	mu     sync.Mutex // guards the rest
 	change sync.Cond  // of the rest
-	chunks [][]byte   // what was written and not yet read
-	at     int        // how much of the first chunk was read
+	chunks []*chunk   // what was written and not yet read
 	held   int        // bytes in chunks that were not
-	spare  []byte     // a chunk at rest
 	ended  error      // why no more is written; io.EOF after Close
 	unread error      // why no more is read
 }
 
 // NewQueue makes a Queue that holds at most limit bytes.
-func NewQueue(limit int) *Queue {
-	q := &Queue{limit: limit}
+func (d *Dir) NewQueue(limit int) *Queue {
+	q := &Queue{limit: limit, rest: &d.chunks}
 	q.change.L = &q.mu
 	return q
 }
@@ -52,17 +74,13 @@ func (q *Queue) Write(p []byte) (n int, err error) {
 func (q *Queue) keep(p []byte) int {
 	p = p[:min(len(p), q.limit-q.held)]
 	last := len(q.chunks) - 1
-	if last < 0 || len(q.chunks[last]) == cap(q.chunks[last]) {
-		chunk := q.spare
-		if q.spare = nil; chunk == nil {
-			chunk = make([]byte, 0, queueChunkBytes)
-		}
-		q.chunks = append(q.chunks, chunk)
+	if last < 0 || q.chunks[last].to == queueChunkBytes {
+		q.chunks = append(q.chunks, q.rest.take())
 		last++
 	}
-	chunk := q.chunks[last]
-	n := copy(chunk[len(chunk):cap(chunk)], p)
-	q.chunks[last] = chunk[:len(chunk)+n]
+	at := q.chunks[last]
+	n := copy(at.bytes[at.to:], p)
+	at.to += n
 	q.held += n
 	return n
 }
@@ -84,7 +102,7 @@ func (q *Queue) CloseWithError(err error) {
 	if q.ended = err; err == nil {
 		q.ended = io.EOF
 	} else {
-		q.chunks, q.at, q.held = nil, 0, 0
+		q.empty()
 	}
 	q.change.Broadcast()
 }
@@ -93,26 +111,80 @@ func (q *Queue) CloseWithError(err error) {
 func (q *Queue) Read(p []byte) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.held == 0 && q.ended == nil {
-		q.change.Wait()
+	if err := q.wait(); err != nil {
+		return 0, err
 	}
-	if q.held == 0 {
-		return 0, q.ended
-	}
-	chunk := q.chunks[0]
-	n := copy(p, chunk[q.at:])
+	at := q.chunks[0]
+	n := copy(p, at.bytes[at.from:at.to])
 	q.held -= n
-	if q.at += n; q.at == len(chunk) {
-		q.chunks, q.at, q.spare = q.chunks[1:], 0, chunk[:0]
+	if at.from += n; at.from == at.to {
+		q.chunks = q.chunks[1:]
+		q.rest.give(at)
 	}
 	q.change.Broadcast()
 	return n, nil
 }
 
-// StopReading makes every further Write fail with err.
+// WriteTo gives w the bytes to their end, pieces as they lie here. It implements
+// io.WriterTo; an error is w's, or that of CloseWithError.
+func (q *Queue) WriteTo(w io.Writer) (total int64, err error) {
+	for {
+		at, err := q.next()
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+		n, err := w.Write(at.bytes[at.from:at.to])
+		q.rest.give(at)
+		if total += int64(n); err != nil {
+			return total, err
+		}
+	}
+}
+
+// next takes the first chunk out.
+func (q *Queue) next() (*chunk, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err := q.wait(); err != nil {
+		return nil, err
+	}
+	at := q.chunks[0]
+	q.chunks = q.chunks[1:]
+	q.held -= at.to - at.from
+	q.change.Broadcast()
+	return at, nil
+}
+
+// wait waits for bytes, or tells why none come. q.mu is held.
+func (q *Queue) wait() error {
+	for q.held == 0 && q.ended == nil && q.unread == nil {
+		q.change.Wait()
+	}
+	if q.unread != nil {
+		return q.unread
+	}
+	if q.held == 0 {
+		return q.ended
+	}
+	return nil
+}
+
+// StopReading makes every further Write fail with err, and every Read.
 func (q *Queue) StopReading(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.unread, q.chunks, q.at, q.held = err, nil, 0, 0
+	q.unread = err
+	q.empty()
 	q.change.Broadcast()
+}
+
+// empty forgets what was written. q.mu is held.
+func (q *Queue) empty() {
+	for _, at := range q.chunks {
+		q.rest.give(at)
+	}
+	q.chunks, q.held = nil, 0
 }

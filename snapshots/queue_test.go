@@ -13,7 +13,7 @@ import (
 // Whatever the pieces and the limit: what is read is what was written.
 func TestQueueKeepsTheOrder(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		q := NewQueue(rapid.SampledFrom([]int{1, 7, 1000, 3 * queueChunkBytes}).Draw(rt, "limit"))
+		q := new(Dir).NewQueue(rapid.SampledFrom([]int{1, 7, 1000, 3 * queueChunkBytes}).Draw(rt, "limit"))
 		n := rapid.IntRange(0, 4000).Draw(rt, "bytes")
 		if q.limit > 1000 {
 			n *= 500
@@ -30,11 +30,7 @@ func TestQueueKeepsTheOrder(t *testing.T) {
 			}
 			wrote <- q.Close()
 		}()
-		var r io.Reader = q
-		if rapid.Bool().Draw(rt, "halves") {
-			r = iotest.HalfReader(q)
-		}
-		got, err := io.ReadAll(r)
+		got, err := readQueue(q, rapid.SampledFrom([]string{"whole", "halves", "pieces"}).Draw(rt, "read"))
 		if err != nil || !bytes.Equal(got, data) {
 			rt.Fatalf("read %d bytes, want %d: %v", len(got), len(data), err)
 		}
@@ -44,8 +40,20 @@ func TestQueueKeepsTheOrder(t *testing.T) {
 	})
 }
 
+func readQueue(q *Queue, how string) ([]byte, error) {
+	switch how {
+	case "halves":
+		return io.ReadAll(iotest.HalfReader(q))
+	case "pieces":
+		var all bytes.Buffer
+		_, err := q.WriteTo(&all)
+		return all.Bytes(), err
+	}
+	return io.ReadAll(q)
+}
+
 func TestQueueDoesNotWaitBelowItsLimit(t *testing.T) {
-	q := NewQueue(3 * queueChunkBytes)
+	q := new(Dir).NewQueue(3 * queueChunkBytes)
 	for range 3 {
 		if _, err := q.Write(make([]byte, queueChunkBytes)); err != nil {
 			t.Fatal(err)
@@ -61,14 +69,14 @@ func TestQueueDoesNotWaitBelowItsLimit(t *testing.T) {
 
 func TestEndsOfAQueue(t *testing.T) {
 	broken := errors.New("broken")
-	q := NewQueue(10)
+	q := new(Dir).NewQueue(10)
 	_, _ = q.Write([]byte("rest"))
 	q.CloseWithError(broken)
 	_ = q.Close() // the first end counts
 	if got, err := io.ReadAll(q); len(got) != 0 || err != broken {
 		t.Errorf("after CloseWithError: %q, %v", got, err)
 	}
-	q = NewQueue(10)
+	q = new(Dir).NewQueue(10)
 	wrote := make(chan error)
 	go func() {
 		_, err := q.Write(make([]byte, 100)) // waits, for the queue is full
@@ -77,5 +85,15 @@ func TestEndsOfAQueue(t *testing.T) {
 	q.StopReading(broken)
 	if err := <-wrote; err != broken {
 		t.Errorf("after StopReading: %v", err)
+	}
+	if _, err := q.Read(make([]byte, 1)); err != broken {
+		t.Errorf("a Read after StopReading: %v", err)
+	}
+	q = new(Dir).NewQueue(10)
+	_, _ = q.Write([]byte("rest"))
+	r, w := io.Pipe()
+	r.CloseWithError(broken)
+	if _, err := q.WriteTo(w); err != broken {
+		t.Errorf("to a writer that fails: %v", err)
 	}
 }

@@ -1,8 +1,8 @@
 package snapshots
 
 import (
-	"io"
 	"path/filepath"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -14,17 +14,20 @@ import (
 // the memory that waits for it.
 const maxSaving = 4
 
+// madeBytes is how much of a delta waits to be compressed.
+const madeBytes = 4 << 20
+
 // saving is the way of a snapshot from its Writer's queue to a durable file. It
 // belongs to a goroutine of its own.
 type saving struct {
-	dir    *Dir
-	queue  *Queue
-	file   File
-	stored *counter // writes to file
-	base   string   // hash of the base; empty for a file that needs none
-	isBase bool     // it is the file of a base
-	enc    *zstd.Encoder
-	delta  *delta.Encoder // writes to enc; nil without a base
+	dir     *Dir
+	queue   *Queue
+	file    File
+	stored  *sink  // writes to file
+	base    string // hash of the base; empty for a file that needs none
+	isBase  bool   // it is the file of a base
+	enc     *zstd.Encoder
+	against *delta.Base // what base is; nil without one
 
 	promised Info          // hash and size, from the Writer; to be read behind the queue's end
 	info     Info          // after done, as err
@@ -34,7 +37,7 @@ type saving struct {
 
 func (d *Dir) newSaving(base string, isBase bool) (*saving, error) {
 	d.slots <- struct{}{}
-	s := &saving{dir: d, base: base, isBase: isBase, queue: NewQueue(lagBytes), done: make(chan struct{})}
+	s := &saving{dir: d, base: base, isBase: isBase, queue: d.NewQueue(lagBytes), done: make(chan struct{})}
 	if err := s.begin(); err != nil {
 		s.leave(false)
 		return nil, err
@@ -52,7 +55,7 @@ func (s *saving) begin() (err error) {
 		return s.dir.diskError("create", filepath.Join(s.dir.path, tempPrefix+"*"), err)
 	}
 	crashpoint.Here(crashpoint.SnapshotCreated)
-	s.file, s.stored = file, &counter{to: file}
+	s.file, s.stored = file, &sink{dir: s.dir, file: file}
 	s.enc.Reset(s.stored)
 	if s.base != "" {
 		return s.beginDelta()
@@ -66,11 +69,9 @@ func (s *saving) beginDelta() error {
 	if err != nil {
 		return err
 	}
-	s.delta = delta.NewEncoder(s.enc, base)
-	if _, err := s.stored.Write(make([]byte, headerBytes)); err != nil {
-		return s.dir.diskError("write", s.file.Name(), err)
-	}
-	return nil
+	s.against = base
+	_, err = s.stored.Write(make([]byte, headerBytes))
+	return err
 }
 
 // createTemp makes the file known to Sweep before Sweep can see it.
@@ -94,16 +95,12 @@ func (s *saving) run() {
 }
 
 func (s *saving) save() (Info, error) {
-	var to io.Writer = s.enc
-	if s.delta != nil {
-		to = s.delta
-	}
-	if err := s.compress(to); err != nil {
+	if err := s.compress(); err != nil {
 		return Info{}, err
 	}
 	info := s.promised
-	if err := s.endContent(info); err != nil {
-		return Info{}, s.dir.diskError("write", s.file.Name(), err)
+	if err := s.writeHeader(info); err != nil {
+		return Info{}, err
 	}
 	info.StoredSize = s.stored.size
 	crashpoint.Here(crashpoint.SnapshotWritten)
@@ -118,39 +115,73 @@ func (s *saving) save() (Info, error) {
 }
 
 // compress takes the queue to its end.
-func (s *saving) compress(to io.Writer) error {
-	buf := make([]byte, copyBytes)
-	for {
-		n, err := s.queue.Read(buf)
-		if _, err := to.Write(buf[:n]); err != nil {
-			return s.dir.diskError("write", s.file.Name(), err)
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+func (s *saving) compress() error {
+	encode := s.encodeWhole
+	if s.against != nil {
+		encode = s.encodeDelta
 	}
+	if err := encode(); err != nil {
+		return err
+	}
+	return s.enc.Close()
 }
 
-// endContent writes what is left, and the header of a delta, to its place.
-func (s *saving) endContent(info Info) error {
-	if s.delta == nil {
-		return s.enc.Close()
+func (s *saving) encodeWhole() error {
+	_, err := s.queue.WriteTo(s.enc)
+	return err
+}
+
+// encodeDelta makes the delta in one goroutine and compresses it in another: they
+// take about as long.
+func (s *saving) encodeDelta() error {
+	made := s.dir.NewQueue(madeBytes)
+	var making sync.WaitGroup
+	making.Go(func() {
+		to := delta.NewEncoder(made, s.against)
+		_, err := s.queue.WriteTo(to)
+		if err == nil {
+			err = to.Close()
+		}
+		made.CloseWithError(err)
+	})
+	_, err := made.WriteTo(s.enc)
+	if err != nil {
+		s.queue.StopReading(err)
+		made.StopReading(err)
 	}
-	if err := s.delta.Close(); err != nil {
-		return err
-	}
-	if err := s.enc.Close(); err != nil {
-		return err
+	making.Wait()
+	return err
+}
+
+// writeHeader writes the header of a delta, to its place.
+func (s *saving) writeHeader(info Info) error {
+	if s.against == nil {
+		return nil
 	}
 	head, err := header{Hash: info.Hash, Size: info.UncompressedSize, Base: s.base}.encode()
 	if err != nil {
 		return err
 	}
-	_, err = s.file.WriteAt(head, 0)
-	return err
+	if _, err := s.file.WriteAt(head, 0); err != nil {
+		return s.dir.diskError("write", s.file.Name(), err)
+	}
+	return nil
+}
+
+// sink writes to a file and counts.
+type sink struct {
+	dir  *Dir
+	file File
+	size int64
+}
+
+// Write has errors of the directory's types: *NoSpaceError, *IOError.
+func (k *sink) Write(p []byte) (int, error) {
+	n, err := k.file.Write(p)
+	if k.size += int64(n); err != nil {
+		err = k.dir.diskError("write", k.file.Name(), err)
+	}
+	return n, err
 }
 
 // publish gives the synced file the name of its hash. A file that has the name

@@ -186,7 +186,7 @@ func (k *kit) saveHeap(rec *record, image xsnap.Image, w *worker, file heapFile,
 	defer k.live.leave(k.live.enter(stepSnapshot, rec))
 	next := newArrival(plan{rec: rec}, forSnapshot, 0, seat)
 	began := time.Now()
-	heap := snapshots.NewQueue(feedBytes)
+	heap := k.snapshots.NewQueue(feedBytes)
 	go func() {
 		w, err := k.launchFrom(rec, image, heap, berth{seat: seat, cpu: k.away(), leash: &next.leash})
 		heap.StopReading(errNoLoader) // a worker that takes no more must not stop the save
