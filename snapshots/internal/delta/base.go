@@ -11,8 +11,10 @@ const (
 	// probeBytes is how many bytes of the base are found by their hash: of a slot
 	// each, else at each word.
 	probeBytes = 32
+	// placeBits hold a place of a base, and one more than it.
+	placeBits = 26
 	// MaxBaseBytes bounds a base, which is held in memory.
-	MaxBaseBytes = 64 << 20
+	MaxBaseBytes = 1 << placeBits
 )
 
 // Base is a heap snapshot that others are written against, in the form in which
@@ -22,7 +24,7 @@ type Base struct {
 	starts []start
 
 	once  sync.Once // builds the rest, which only writing needs
-	table []uint32  // hash of probeBytes → position + 1 of their first place
+	table []uint32  // hash of probeBytes → entry of their first place
 	shift int
 }
 
@@ -66,7 +68,8 @@ func (b *Base) index() {
 		}
 		for p := from + (end-from-1)/step*step; p >= from; p -= step {
 			if p+probeBytes <= len(b.data) {
-				b.table[b.hash(b.data[p:])] = uint32(p) + 1
+				hash := hash(b.data[p:])
+				b.table[hash>>b.shift] = entry(p, hash)
 			}
 		}
 		end = from
@@ -76,17 +79,25 @@ func (b *Base) index() {
 // find gives where the base has the first probeBytes of p, most likely.
 func (b *Base) find(p []byte) (at int, ok bool) {
 	b.once.Do(b.index)
-	at = int(b.table[b.hash(p)]) - 1
-	return at, at >= 0
+	hash := hash(p)
+	found := b.table[hash>>b.shift]
+	at = int(found&(MaxBaseBytes-1)) - 1
+	return at, at >= 0 && found == entry(at, hash)
+}
+
+// entry notes a place, and in the bits that this leaves some of the hash: they
+// spare a look at bytes of the base that are others. Zero is no entry.
+func entry(at int, hash uint64) uint32 {
+	return uint32(at+1) | uint32(hash)<<placeBits
 }
 
 // hash mixes four words with odd constants, as multiplicative hashing does; its
-// upper bits are the good ones.
-func (b *Base) hash(p []byte) uint64 {
+// upper bits are the best.
+func hash(p []byte) uint64 {
 	const m1, m2, m3, m4 = 0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x85EBCA77C2B2AE63
 	le := binary.LittleEndian
 	h := le.Uint64(p)*m1 ^ bits.RotateLeft64(le.Uint64(p[8:])*m2, 31)
 	h ^= bits.RotateLeft64(le.Uint64(p[16:])*m3, 17) ^ bits.RotateLeft64(le.Uint64(p[24:])*m4, 47)
 	h ^= h >> 32
-	return h * m1 >> b.shift
+	return h * m1
 }

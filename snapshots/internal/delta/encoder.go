@@ -13,6 +13,10 @@ const (
 	// stepBytes is how far apart matches begin where there are no slots. The base
 	// is indexed twice as densely, so that matches of any shift are found.
 	stepBytes = 16
+	// strideBytes is after how many literals the steps become one longer, and so
+	// on: where nothing was found for long, little will be. What they miss before
+	// a match is found backwards.
+	strideBytes = 512
 )
 
 // Encoder writes a heap as a delta. It belongs to one goroutine.
@@ -73,10 +77,11 @@ func (e *Encoder) match(block []byte, step int) {
 			from, size = e.jump(block[p:])
 		}
 		if size == 0 {
-			p += step
+			p += step * (1 + (p-done)/strideBytes)
 			continue
 		}
-		e.command(block[done:p], from, size)
+		back := e.back(block[done:p], from)
+		e.command(block[done:p-back], from-back, size+back)
 		done = p + size
 		// The next match begins at a step of the block again.
 		p = (done + step - 1) / step * step
@@ -103,6 +108,15 @@ func (e *Encoder) jump(p []byte) (from, size int) {
 		return 0, 0
 	}
 	return from, atLeast(minCopyBytes, common(p, e.base.data[from:]))
+}
+
+// back counts how many of the literals before a match are in the base before it.
+func (e *Encoder) back(literals []byte, from int) int {
+	n := 0
+	for n < len(literals) && n < from && literals[len(literals)-1-n] == e.base.data[from-1-n] {
+		n++
+	}
+	return n
 }
 
 func atLeast(least, n int) int {
