@@ -12,7 +12,6 @@ import (
 // does deferred deletions under theirs. It leaves the host without an open unit.
 func (s *Supervisor) run(budget pipeproto.Run) (pipeproto.RunReply, error) {
 	reply, err := s.runWithin(budget)
-	s.hulls.fill()
 	return reply, errors.Join(err, s.dropAhead())
 }
 

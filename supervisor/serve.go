@@ -194,6 +194,7 @@ func (s *Supervisor) commitBlock(req pipeproto.Height) error {
 	s.forgetGone()
 	s.tidy()
 	crashpoint.Here(crashpoint.SupervisorTidied)
+	s.hulls.fill() // not before: it would take a CPU from what the block waits for
 	return s.noteBlock()
 }
 
