@@ -11,8 +11,8 @@ import (
 )
 
 // maxSaving bounds how many snapshots are compressed at a time, and with them
-// the memory that waits for it.
-const maxSaving = 4
+// the memory that waits for it: each takes two CPUs, and some time for its disk.
+const maxSaving = 2
 
 // madeBytes is how much of a delta waits to be compressed.
 const madeBytes = 4 << 20

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
@@ -46,9 +47,21 @@ func (a *app) serveCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		saveMemory()
 		return errors.Join(a.serve(lockdown, supervisorBundle, socket), finish())
 	}
 	return cmd
+}
+
+// collectPercent is how much a daemon's memory grows before it is collected.
+const collectPercent = 50
+
+// saveMemory has memory collected earlier than Go does unless it is told: most of
+// it are heaps on their way, without pointers, which costs little to look through.
+func saveMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectPercent)
+	}
 }
 
 func (a *app) serve(lockdown, supervisorBundle, socket string) error {
