@@ -7,8 +7,9 @@ import (
 
 const (
 	// minCopyBytes is the least that is copied from a place that was found, and
-	// minGoOnBytes from where the copy before goes on.
-	minCopyBytes = 32
+	// minGoOnBytes from where the copy before goes on. A jump for less costs as
+	// much as it saves, and leads away from where it could have gone on.
+	minCopyBytes = 64
 	minGoOnBytes = 16
 	// stepBytes is how far apart matches begin where there are no slots. The base
 	// is indexed twice as densely, so that matches of any shift are found.
