@@ -20,19 +20,18 @@ const (
 	encoderJobs = 1
 )
 
-// coders keeps one encoder and one decoder at rest between snapshots: making
-// their tables anew costs more than a small snapshot.
+// coders keeps encoders and one decoder at rest between snapshots: making their
+// tables anew costs more than a small snapshot. Encoders, of 10 MB each, are
+// collected when they rest for long.
 type coders struct {
+	encoders sync.Pool
+
 	lock    sync.Mutex // guards the rest
-	encoder *zstd.Encoder
 	decoder *zstd.Decoder
 }
 
 func (c *coders) takeEncoder() (*zstd.Encoder, error) {
-	c.lock.Lock()
-	defer c.lock.Unlock()
-	if enc := c.encoder; enc != nil {
-		c.encoder = nil
+	if enc, ok := c.encoders.Get().(*zstd.Encoder); ok {
 		return enc, nil
 	}
 	return newEncoder(level, encoderJobs)
@@ -52,9 +51,7 @@ func newEncoder(level zstd.EncoderLevel, jobs int) (*zstd.Encoder, error) {
 // giveEncoder keeps enc for the next snapshot. Reset waits for its goroutine.
 func (c *coders) giveEncoder(enc *zstd.Encoder) {
 	enc.Reset(nil)
-	c.lock.Lock()
-	defer c.lock.Unlock()
-	c.encoder = enc
+	c.encoders.Put(enc)
 }
 
 func (c *coders) takeDecoder() (*zstd.Decoder, error) {
