@@ -70,19 +70,32 @@ func (d *Dir) KeepBase(content io.Reader) (hash string, err error) {
 }
 
 // WarmBase has a base in memory, whose uncompressed bytes content gives, so that
-// who opens the next snapshot need not wait for it.
+// who opens the next snapshot need not wait for it. If there is a file of it, it is
+// read once: whoever reads the next snapshot finds a decoder whose memory is there.
 func (d *Dir) WarmBase(content io.Reader) {
+	hash, ok := d.warmBase(content)
+	if !ok {
+		return
+	}
+	if r, err := d.openBase(hash); err == nil {
+		_, _ = r.WriteTo(io.Discard) // whoever needs the file meets what is wrong with it
+		_ = r.Close()
+	}
+}
+
+func (d *Dir) warmBase(content io.Reader) (hash string, ok bool) {
 	// Held from the begin: who needs this base waits, and does not read it too.
 	d.bases.lock.Lock()
 	defer d.bases.lock.Unlock()
 	data, err := io.ReadAll(io.LimitReader(content, delta.MaxBaseBytes+1))
 	if err != nil || len(data) > delta.MaxBaseBytes {
-		return
+		return "", false
 	}
-	hash := hashOfBase(data)
+	hash = hashOfBase(data)
 	if _, ok := d.bases.find(hash); !ok {
 		d.bases.add(hash, data)
 	}
+	return hash, true
 }
 
 func hashOfBase(data []byte) string {

@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
+
+	"vatworkerd/snapshots/internal/delta"
 )
 
 const (
@@ -27,7 +29,7 @@ type coders struct {
 	encoders sync.Pool
 
 	lock    sync.Mutex // guards the rest
-	decoder *zstd.Decoder
+	decoder *decoder
 }
 
 func (c *coders) takeEncoder() (*zstd.Encoder, error) {
@@ -54,14 +56,24 @@ func (c *coders) giveEncoder(enc *zstd.Encoder) {
 	c.encoders.Put(enc)
 }
 
-func (c *coders) takeDecoder() (*zstd.Decoder, error) {
+// decoder is what reading a snapshot takes, its memory above all.
+type decoder struct {
+	zstd  *zstd.Decoder
+	delta *delta.Decoder // of those that are deltas
+}
+
+func (c *coders) takeDecoder() (*decoder, error) {
 	c.lock.Lock()
 	defer c.lock.Unlock()
 	if dec := c.decoder; dec != nil {
 		c.decoder = nil
 		return dec, nil
 	}
-	return newDecoder()
+	unpacker, err := newDecoder()
+	if err != nil {
+		return nil, err
+	}
+	return &decoder{zstd: unpacker, delta: delta.NewDecoder(nil, nil)}, nil
 }
 
 // newDecoder makes a decoder without goroutines of its own, whose memory a
@@ -78,15 +90,16 @@ func newDecoder() (*zstd.Decoder, error) {
 	return dec, nil
 }
 
-func (c *coders) giveDecoder(dec *zstd.Decoder) {
-	if err := dec.Reset(nil); err != nil {
-		dec.Close()
+func (c *coders) giveDecoder(dec *decoder) {
+	if err := dec.zstd.Reset(nil); err != nil {
+		dec.zstd.Close()
 		return
 	}
+	dec.delta.Reset(nil, nil)
 	c.lock.Lock()
 	defer c.lock.Unlock()
 	if c.decoder != nil {
-		dec.Close()
+		dec.zstd.Close()
 		return
 	}
 	c.decoder = dec

@@ -9,8 +9,6 @@ import (
 	"io"
 	"io/fs"
 
-	"github.com/klauspost/compress/zstd"
-
 	"vatworkerd/snapshots/internal/delta"
 )
 
@@ -33,8 +31,8 @@ type Reader struct {
 	stored  int64
 	want    string
 	limit   int64 // of the content, in bytes
-	dec     *zstd.Decoder
-	content io.Reader // dec, or the delta it gives
+	dec     *decoder
+	content io.Reader // what of dec gives it
 	hash    hash.Hash
 	size    int64
 	closed  bool
@@ -108,12 +106,13 @@ func (r *Reader) begin(isDelta bool) (err error) {
 	if r.dec, err = r.dir.coders.takeDecoder(); err != nil {
 		return err
 	}
-	if err := r.dec.Reset(r.source); err != nil {
+	if err := r.dec.zstd.Reset(r.source); err != nil {
 		return r.failure(err)
 	}
-	r.content = r.dec
+	r.content = r.dec.zstd
 	if isDelta {
-		r.content = delta.NewDecoder(r.dec, base)
+		r.dec.delta.Reset(r.dec.zstd, base)
+		r.content = r.dec.delta
 	}
 	return nil
 }

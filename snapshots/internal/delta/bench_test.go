@@ -45,9 +45,13 @@ func BenchmarkDecode(b *testing.B) {
 	base, content := NewBase(sample(b, "SNAPSHOT_BASE", 1)), sample(b, "SNAPSHOT_SAMPLE", 2)
 	delta := encode(b, base, content)
 	b.SetBytes(int64(len(content)))
+	buf := make([]byte, maxBlockBytes)
 	for b.Loop() {
-		if _, err := io.Copy(io.Discard, NewDecoder(bytes.NewReader(delta), base)); err != nil {
-			b.Fatal(err)
+		d := NewDecoder(bytes.NewReader(delta), base)
+		for err := error(nil); err != io.EOF; {
+			if _, err = d.Read(buf); err != nil && err != io.EOF {
+				b.Fatal(err)
+			}
 		}
 	}
 }

@@ -1,8 +1,6 @@
 package delta
 
 import (
-	"bufio"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -15,15 +13,15 @@ const maxBlockBytes = 1 << 20
 // nothing it reads: a delta that was tampered with ends in an error or gives
 // other bytes, never more memory than a few blocks.
 type Decoder struct {
-	from *bufio.Reader
+	in   input
 	base *Base
 	at   int // where in the base the last copy goes on
 
 	block    []byte // decoded
 	rest     []byte // of block, not yet read
 	commands []command
-	literals []byte
-	err      error // sticky, io.EOF included
+	literals []byte // of a record that has more than its input holds
+	err      error  // sticky, io.EOF included
 }
 
 // command is one step of a record: so many literals, then a copy from the base.
@@ -31,18 +29,27 @@ type command struct{ literals, from, size int }
 
 // NewDecoder reads a delta against base from r, to its end.
 func NewDecoder(r io.Reader, base *Base) *Decoder {
-	return &Decoder{from: bufio.NewReaderSize(r, blockBytes), base: base}
+	return &Decoder{in: newInput(r), base: base}
+}
+
+// Reset makes a decoder that has read to its end, or not, a new one, which has the
+// memory of the old.
+func (d *Decoder) Reset(r io.Reader, base *Base) {
+	in := input{from: r, buf: d.in.buf}
+	*d = Decoder{in: in, base: base, block: d.block, commands: d.commands, literals: d.literals}
 }
 
 // Read gives the next bytes of the heap, and io.EOF only behind a delta that is
-// whole. An error is the reader's, or says what is wrong with the delta.
+// whole. An error is the reader's, or says what is wrong with the delta. It is
+// fastest where p has room for a block.
 func (d *Decoder) Read(p []byte) (int, error) {
 	for len(d.rest) == 0 {
-		if d.err == nil {
-			d.err = d.record()
-		}
 		if d.err != nil {
 			return 0, d.err
+		}
+		var n int
+		if n, d.err = d.record(p); n > 0 {
+			return n, nil
 		}
 	}
 	n := copy(p, d.rest)
@@ -50,46 +57,39 @@ func (d *Decoder) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// record decodes the next block.
-func (d *Decoder) record() error {
+// record decodes the next block: to p and gives its size, or, if it does not fit
+// there, to rest.
+func (d *Decoder) record(p []byte) (n int, err error) {
 	size, err := d.number(maxBlockBytes)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if size == 0 {
-		return d.end()
+		return 0, d.in.finish()
 	}
 	firstSlot, err := d.number(1 << 62)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if firstSlot != 0 && size%slotBytes != 0 {
-		return fmt.Errorf("it has %d bytes of slots", size)
+		return 0, fmt.Errorf("it has %d bytes of slots", size)
 	}
-	literals, err := d.readCommands(size)
+	count, err := d.readCommands(size)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	d.literals = grow(d.literals, literals)
-	if _, err := io.ReadFull(d.from, d.literals); err != nil {
-		return cutShort(err)
+	literals, err := d.in.bytes(count, &d.literals)
+	if err != nil {
+		return 0, err
 	}
-	d.build(size)
-	if firstSlot != 0 {
-		absolute(d.block, uint64(firstSlot))
+	if len(p) < size {
+		d.block = grow(d.block, size)
+		d.rest = d.block
+		d.build(d.block, literals, uint64(firstSlot))
+		return 0, nil
 	}
-	d.rest = d.block
-	return nil
-}
-
-// end makes sure that nothing follows.
-func (d *Decoder) end() error {
-	switch _, err := d.from.ReadByte(); {
-	case err == nil:
-		return errors.New("it goes on behind its end")
-	default:
-		return err
-	}
+	d.build(p[:size], literals, uint64(firstSlot))
+	return size, nil
 }
 
 // readCommands reads the commands of a block of size bytes and gives how many
@@ -124,9 +124,9 @@ func (d *Decoder) place(c command) (int, error) {
 	if c.size == 0 {
 		return 0, nil
 	}
-	skip, err := binary.ReadVarint(d.from)
+	skip, err := d.in.skip()
 	if err != nil {
-		return 0, cutShort(err)
+		return 0, err
 	}
 	from := int64(d.at) + skip
 	// skip itself may be anything, so the sum may have wrapped around.
@@ -137,36 +137,30 @@ func (d *Decoder) place(c command) (int, error) {
 	return int(from), nil
 }
 
-// build runs the commands.
-func (d *Decoder) build(size int) {
-	d.block = grow(d.block, size)
-	literals, to := d.literals, d.block
+// build runs the commands, which make all of the block.
+func (d *Decoder) build(block, literals []byte, firstSlot uint64) {
+	to := block
 	for _, c := range d.commands {
 		copy(to, literals[:c.literals])
 		literals, to = literals[c.literals:], to[c.literals:]
 		copy(to, d.base.data[c.from:c.from+c.size])
 		to = to[c.size:]
 	}
+	if firstSlot != 0 {
+		absolute(block, firstSlot)
+	}
 }
 
 // number reads one of the format's numbers, which must be at most `most`.
 func (d *Decoder) number(most int) (int, error) {
-	n, err := binary.ReadUvarint(d.from)
+	n, err := d.in.number()
 	if err != nil {
-		return 0, cutShort(err)
+		return 0, err
 	}
 	if n > uint64(most) {
 		return 0, fmt.Errorf("it has a size of %d where at most %d is possible", n, most)
 	}
 	return int(n), nil
-}
-
-// cutShort tells the end in the middle from the end.
-func cutShort(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 func grow(b []byte, n int) []byte {

@@ -276,3 +276,38 @@ func FuzzAnyBytesComeBack(f *testing.F) {
 	f.Add([]byte("text"), whole[:100])
 	f.Fuzz(func(t *testing.T, base, content []byte) { wantBack(t, NewBase(base), content) })
 }
+
+// One decoder reads one delta after the other, whatever became of the one before.
+func TestDecoderReset(t *testing.T) {
+	whole := heap(noise(300_000, 1), values(20_000, 1))
+	base, other := NewBase(whole), NewBase(nil)
+	content := heap(noise(200_000, 2), values(30_000, 1))
+	good, alone := encode(t, base, content), encode(t, other, content)
+	d := NewDecoder(nil, nil)
+	for i, c := range []struct {
+		delta []byte
+		base  *Base
+		good  bool
+	}{{good, base, true}, {good[:len(good)/2], base, false}, {alone, other, true}, {good, other, false}, {append(good[:len(good):len(good)], 0), base, false}, {good, base, true}} {
+		d.Reset(bytes.NewReader(c.delta), c.base)
+		got, err := io.ReadAll(d)
+		if c.good && (err != nil || !bytes.Equal(got, content)) || !c.good && err == nil {
+			t.Errorf("%d: %d bytes, %v", i, len(got), err)
+		}
+	}
+}
+
+// A record may have more literals than are read at once, though ours never have.
+func TestDecoderLargeLiterals(t *testing.T) {
+	content := noise(maxBlockBytes, 1)
+	record := binary.AppendUvarint(nil, maxBlockBytes)
+	record = binary.AppendUvarint(append(record, 0), maxBlockBytes)
+	record = append(append(record, 0), content...)
+	for _, cut := range []int{0, 1, maxBlockBytes - 1} {
+		delta := append(record[:len(record)-cut:len(record)-cut], 0)
+		got, err := decode(NewBase(nil), delta)
+		if whole := cut == 0; whole != (err == nil) || whole && !bytes.Equal(got, content) {
+			t.Errorf("cut by %d: %d bytes, %v", cut, len(got), err)
+		}
+	}
+}
