@@ -38,6 +38,10 @@ type WorkerHello struct {
 	// Heap: the machine is loaded from descriptor 8, which ends where the heap
 	// ends. Else it is a fresh one.
 	Heap bool `msgpack:"heap"`
+	// Area: the heap comes in portions. Four bytes on descriptor 8, big-endian, say
+	// how many bytes of it follow there; with the highest bit set, how many more lie
+	// in descriptor 5. Only for workers of which -v prints "heap-area".
+	Area bool `msgpack:"area"`
 	// Zygote: the process forks workers and runs nothing itself.
 	Zygote bool `msgpack:"zygote"`
 	// Filter is the system call filter a zygote's workers enter, an array of

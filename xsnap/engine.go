@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,8 +20,11 @@ import (
 type Engine struct {
 	Path    string // absolute
 	SHA256  string // hex, of the binary
-	Version string // what `-v` prints, e.g. "xsnap 0.15.0 (XS 13.3.0)"
+	Version string // the first line that `-v` prints, e.g. "xsnap 0.15.0 (XS 13.3.0)"
 	Kind    EngineKind
+	// HeapArea: a worker can find its heap in memory. The second line says so, which
+	// native workers of earlier builds do not have.
+	HeapArea bool
 
 	stamp fileStamp // of the file that was hashed; zero if the Engine was written by hand
 }
@@ -55,30 +59,34 @@ func IdentifyEngine(path string) (Engine, error) {
 	if err != nil {
 		return Engine{}, fmt.Errorf("cannot identify engine: %w", err)
 	}
-	version, kind, err := engineVersion(abs)
-	if err != nil {
+	eng := Engine{Path: abs, SHA256: sum, stamp: stamp}
+	if err := eng.askVersion(); err != nil {
 		return Engine{}, fmt.Errorf("cannot identify engine %s: %w", abs, err)
 	}
-	return Engine{Path: abs, SHA256: sum, Version: version, Kind: kind, stamp: stamp}, nil
+	return eng, nil
 }
 
-func engineVersion(path string) (string, EngineKind, error) {
+func (e *Engine) askVersion() error {
 	ctx, cancel := context.WithTimeout(context.Background(), versionTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, "-v")
+	cmd := exec.CommandContext(ctx, e.Path, "-v")
 	cmd.Env = []string{}
 	out, err := cmd.Output()
 	if err != nil {
-		return "", EngineStock, fmt.Errorf("%s -v: %w", path, err)
+		return fmt.Errorf("%s -v: %w", e.Path, err)
 	}
-	version := strings.TrimSpace(string(out))
+	version, abilities, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	switch {
 	case strings.HasPrefix(version, "xsnap "):
-		return version, EngineStock, nil
+		e.Kind = EngineStock
 	case strings.HasPrefix(version, "xsnap-native "):
-		return version, EngineNative, nil
+		e.Kind = EngineNative
+		e.HeapArea = slices.Contains(strings.Fields(abilities), "heap-area")
+	default:
+		return fmt.Errorf("it is no xsnap-worker: -v printed %.80q", version)
 	}
-	return "", EngineStock, fmt.Errorf("it is no xsnap-worker: -v printed %.80q", version)
+	e.Version = version
+	return nil
 }
 
 // unchanged reports an engine whose file was replaced after it was hashed: its

@@ -14,6 +14,7 @@ import (
 type load struct {
 	name    func() string // of the worker
 	pipe    *os.File
+	area    *heapArea // nil: all of it goes through the pipe
 	pulse   *pulse
 	buffers buffers
 	done    chan struct{}
@@ -22,14 +23,15 @@ type load struct {
 	err error      // why the snapshot is not to be trusted
 }
 
-// startLoad reads src to its end, in a goroutine, into pipe. A source that
+// startLoad reads src to its end, in a goroutine, into the pipe of p. A source that
 // fails kills the process: a worker must not run on half a snapshot, or on one
 // whose hash proves wrong at its end.
-func startLoad(src io.Reader, pipe *os.File, w *Worker, b buffers) *load {
-	l := &load{name: w.Name, pipe: pipe, pulse: &w.pulse, buffers: b, done: make(chan struct{})}
+func startLoad(src io.Reader, p *plumbing, w *Worker, b buffers) *load {
+	l := &load{name: w.Name, pipe: p.load, area: p.area, pulse: &w.pulse, buffers: b, done: make(chan struct{})}
 	go func() {
+		defer l.area.close() // nobody waits for it but Close
 		defer close(l.done)
-		defer pipe.Close() // after the failure is known: a native worker waits for the end
+		defer l.pipe.Close() // after the failure is known: a native worker waits for the end
 		if err := l.run(src); err != nil {
 			l.setFailure(err)
 			w.Kill()
@@ -57,9 +59,9 @@ func (l *load) run(src io.Reader) error {
 	if src == nil {
 		return err
 	}
-	next, used, verdict := src.Read, l.buffers.give, func() error { return nil }
+	next, used, verdict := src.Read, l.give, func() error { return nil }
 	if later, ok := src.(CheckedLater); ok {
-		c := newChecks(later, l.buffers)
+		c := newChecks(later, l.give)
 		next, used, verdict = later.Next, c.take, c.verdict
 	}
 	whole, err := l.pump(next, used)
@@ -82,7 +84,7 @@ func (l *load) feedHead(src io.Reader) (rest io.Reader, err error) {
 	if !ok {
 		return src, nil
 	}
-	if _, err := l.pipe.Write(h.head()); err != nil {
+	if err := l.send(part{data: h.head()}); err != nil {
 		return nil, l.writeFailure(err)
 	}
 	l.pulse.wait()
@@ -96,23 +98,23 @@ func (l *load) feedHead(src io.Reader) (rest io.Reader, err error) {
 // checks checks the parts of a heap beside those who go on using it.
 type checks struct {
 	heap  CheckedLater
-	parts chan []byte
+	parts chan part
 	over  sync.WaitGroup
 }
 
-// newChecks gives checks whose parts go to buffers in the end.
-func newChecks(heap CheckedLater, b buffers) *checks {
-	c := &checks{heap: heap, parts: make(chan []byte, loadAhead)}
+// newChecks gives checks whose parts go to used in the end.
+func newChecks(heap CheckedLater, used func(part)) *checks {
+	c := &checks{heap: heap, parts: make(chan part, loadAhead)}
 	c.over.Go(func() {
-		for data := range c.parts {
-			heap.Check(data)
-			b.give(data)
+		for p := range c.parts {
+			heap.Check(p.data)
+			used(p)
 		}
 	})
 	return c
 }
 
-func (c *checks) take(data []byte) { c.parts <- data }
+func (c *checks) take(p part) { c.parts <- p }
 
 // verdict waits for the last part; none may follow.
 func (c *checks) verdict() error {
@@ -128,14 +130,42 @@ const loadAhead = 64
 
 // part is a piece of a snapshot, the error at its end, or both.
 type part struct {
-	data []byte
-	err  error
+	data   []byte
+	inArea bool // data is there, and the worker finds it there
+	err    error
+}
+
+// read reads the next part.
+func (l *load) read(next readFunc) part {
+	p, ok := l.area.fill(next)
+	if !ok {
+		p.data, p.err = fill(next, l.buffers.take(), snapshotChunkBytes)
+	}
+	return p
+}
+
+// give takes back a part that is of no more use.
+func (l *load) give(p part) {
+	if !p.inArea {
+		l.buffers.give(p.data)
+	}
+}
+
+// send gives the worker a part.
+func (l *load) send(p part) error {
+	if l.area != nil {
+		if _, err := l.pipe.Write(portionHead(len(p.data), p.inArea)); err != nil || p.inArea {
+			return err
+		}
+	}
+	_, err := l.pipe.Write(p.data)
+	return err
 }
 
 // pump gives the worker what next reads, each part then to used, and tells
 // whether it took the whole of it. A worker that died in the middle tells more by
 // its exit.
-func (l *load) pump(next readFunc, used func([]byte)) (whole bool, err error) {
+func (l *load) pump(next readFunc, used func(part)) (whole bool, err error) {
 	parts, stop := make(chan part, loadAhead), make(chan struct{})
 	var reading sync.WaitGroup
 	reading.Go(func() { l.readAhead(next, parts, stop) })
@@ -146,12 +176,12 @@ func (l *load) pump(next readFunc, used func([]byte)) (whole bool, err error) {
 		p := <-parts
 		l.pulse.done()
 		if len(p.data) > 0 {
-			if _, err := l.pipe.Write(p.data); err != nil {
+			if err := l.send(p); err != nil {
 				return false, l.writeFailure(err)
 			}
 			l.pulse.beat()
 		}
-		used(p.data)
+		used(p)
 		if p.err == io.EOF {
 			return true, nil
 		}
@@ -166,8 +196,7 @@ type readFunc func([]byte) (int, error)
 // readAhead reads to the end, unless it is to stop.
 func (l *load) readAhead(next readFunc, parts chan<- part, stop <-chan struct{}) {
 	for {
-		p := part{data: l.buffers.take()}
-		p.data, p.err = fill(next, p.data)
+		p := l.read(next)
 		select {
 		case parts <- p:
 		case <-stop:
@@ -179,17 +208,17 @@ func (l *load) readAhead(next readFunc, parts chan<- part, stop <-chan struct{})
 	}
 }
 
-// fill reads until buf is full or src has ended, in whatever way.
-func fill(next readFunc, buf []byte) ([]byte, error) {
+// fill reads until buf has enough bytes or src has ended, in whatever way.
+func fill(next readFunc, buf []byte, enough int) ([]byte, error) {
 	n := 0
-	for n < len(buf) {
+	for n < enough {
 		m, err := next(buf[n:])
 		n += m
 		if err != nil {
 			return buf[:n], err
 		}
 	}
-	return buf, nil
+	return buf[:n], nil
 }
 
 // buffers keeps what loads read into, as much as one load uses: memory that was

@@ -77,6 +77,9 @@ func TestNativeEngineIsKnown(t *testing.T) {
 	if eng.Kind != EngineNative || eng.Kind.String() != "native" || stock.Kind != EngineStock || stock.Kind.String() != "stock" {
 		t.Errorf("kinds are %v and %v", eng.Kind, stock.Kind)
 	}
+	if !eng.HeapArea || stock.HeapArea {
+		t.Errorf("it is the native worker that finds its heap in memory: %t, %t", eng.HeapArea, stock.HeapArea)
+	}
 	// Both are of one package.
 	if _, rest, _ := strings.Cut(eng.Version, " "); "xsnap "+rest != stock.Version {
 		t.Errorf("versions are %q and %q", eng.Version, stock.Version)

@@ -36,8 +36,8 @@ func pipeFrames() framing { return framing{cut: pipeproto.FrameLength} }
 // that answer is wanted.
 func newNativeWire(p *plumbing, o StartOptions) *nativeWire {
 	w := openNativeWire(p)
-	frame := w.hello(3, o)
-	_ = w.finish(frame)
+	frame := w.hello(4, o)
+	_ = w.finish(pipeproto.AppendBool(frame, "area", p.area != nil))
 	return w
 }
 

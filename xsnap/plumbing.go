@@ -18,6 +18,7 @@ const (
 	fdCommands     = 3
 	fdReplies      = 4
 	fdDebugger     = 5
+	fdHeapArea     = 5 // of a native worker, which has no debugger
 	fdProfiler     = 6
 	fdSnapshotSave = 7
 	fdSnapshotLoad = 8
@@ -37,6 +38,7 @@ type plumbing struct {
 	stdout, stderr, save *os.File
 	tape                 *frames.Tape // set by the wire
 	load                 *os.File     // nil if the worker reads a file itself, or nothing
+	area                 *heapArea    // nil if what load carries is the heap itself
 }
 
 // openPlumbing opens everything close-on-exec; StartProcess hands exactly
@@ -148,6 +150,14 @@ func (p *plumbing) openLoad(from io.Reader) error {
 	return nil
 }
 
+// openArea gives a worker that loads a heap from a pipe an area too, if one can
+// be had.
+func (p *plumbing) openArea() {
+	if p.area = openHeapArea(); p.area != nil {
+		p.child[fdHeapArea] = uintptr(p.area.fd)
+	}
+}
+
 // passFile duplicates f for the worker without touching f's own mode.
 func (p *plumbing) passFile(f *os.File) error {
 	conn, err := f.SyscallConn()
@@ -203,6 +213,7 @@ func (p *plumbing) closeParentEnds() {
 			_ = f.Close()
 		}
 	}
+	p.area.close()
 }
 
 // resizePipe asks for a pipe of n bytes; where it is refused the pipe works as

@@ -110,6 +110,9 @@ func (s *Spawner) start(eng Engine, o StartOptions) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Hull != nil && eng.HeapArea {
+		p.openArea()
+	}
 	if o.Wrap != nil {
 		o.Wrap.connect(p)
 	}
@@ -199,7 +202,7 @@ func newWorker(s *Spawner, started launched, wire wire, p *plumbing, o StartOpti
 	go w.proc.watch(&output, s.watchdog.watch(w, o.Watch))
 	if p.load != nil {
 		w.late, _ = o.From.(*lateHeap)
-		w.load = startLoad(o.From, p.load, w, s.buffers)
+		w.load, w.area = startLoad(o.From, p, w, s.buffers), p.area
 	}
 	return w
 }

@@ -39,6 +39,7 @@ type Worker struct {
 	loading bool      // from a snapshot, until Ready
 	load    *load     // nil once loaded, or if there was nothing to pump
 	late    *lateHeap // nil for one that was no hull, or was filled
+	area    *heapArea // nil for one that has none
 	broken  error     // why no further command is possible
 	closed  bool
 	statm   *os.File // nil until MemoryBytes
@@ -288,6 +289,7 @@ func (w *Worker) Close() error {
 	if w.load != nil {
 		w.load.abandon()
 	}
+	w.area.wait()
 	if w.ownSpawner != nil {
 		w.ownSpawner.Close()
 	}

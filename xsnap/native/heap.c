@@ -1,5 +1,6 @@
 #include "heap.h"
 
+#include "heapin.h"
 #include "hostfunctions.h"
 
 #include <errno.h>
@@ -12,12 +13,6 @@ enum { STREAM_BYTES = 256 << 10 };
 
 static char signature[] = "xsnap 1"; // of the stock worker; it keeps engines apart
 
-// Input hands out small pieces from a buffer and reads large ones into place.
-typedef struct {
-  size_t start, end;
-  uint8_t buffer[16 << 10];
-} Input;
-
 // Output gathers the many small pieces a snapshot is written in.
 typedef struct {
   Worker *worker;
@@ -26,52 +21,6 @@ typedef struct {
   size_t used;
   uint8_t buffer[STREAM_BYTES];
 } Output;
-
-// readSome returns how many bytes came; 0 at the end, -1 for errno.
-static ssize_t readSome(void *at, size_t size) {
-  for (;;) {
-    ssize_t n = read(FD_HEAP_IN, at, size);
-    if (n >= 0 || errno != EINTR)
-      return n;
-  }
-}
-
-static size_t takeBuffered(Input *in, uint8_t *at, size_t size) {
-  size_t have = in->end - in->start;
-  size_t n = size < have ? size : have;
-  memcpy(at, in->buffer + in->start, n);
-  in->start += n;
-  return n;
-}
-
-// readHeap gives XS exactly size bytes, or an errno. A heap that ends too early
-// must not pass for a whole one.
-static int readHeap(void *stream, void *address, size_t size) {
-  Input *in = stream;
-  uint8_t *at = address;
-  for (;;) {
-    size_t n = takeBuffered(in, at, size);
-    at += n;
-    size -= n;
-    if (size == 0)
-      return 0;
-    bool large = size >= sizeof in->buffer;
-    ssize_t got = large ? readSome(at, size) : readSome(in->buffer, sizeof in->buffer);
-    if (got < 0)
-      return errno;
-    if (got == 0)
-      return ENODATA;
-    if (large) {
-      at += got;
-      size -= (size_t)got;
-    } else {
-      in->start = 0;
-      in->end = (size_t)got;
-    }
-    if (size == 0)
-      return 0;
-  }
-}
 
 static _Noreturn void refuseHeap(Worker *worker, const char *why) {
   char reason[120];
@@ -89,18 +38,20 @@ static txSnapshot snapshotOf(void *stream) {
   };
 }
 
-void heapLoad(Worker *worker) {
-  Input in = {0, 0, {0}};
+void heapLoad(Worker *worker, bool area) {
+  HeapIn in;
+  heapInOpen(&in, area);
   txSnapshot snapshot = snapshotOf(&in);
-  snapshot.read = readHeap;
+  snapshot.read = heapInRead;
   worker->machine = fxReadSnapshot(&snapshot, "xsnap", worker);
   if (!worker->machine)
     refuseHeap(worker, snapshot.error == ENODATA ? "it ends too early" : strerror(snapshot.error));
-  ssize_t behind = in.end > in.start ? 1 : readSome(in.buffer, 1);
+  int behind = heapInEnd(&in);
   if (behind > 0)
     refuseHeap(worker, "it goes on behind the end of the heap; it is no snapshot of this engine");
   if (behind < 0)
     refuseHeap(worker, strerror(errno));
+  heapInClose(&in);
 }
 
 static int writeAll(const uint8_t *at, size_t size) {

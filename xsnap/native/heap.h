@@ -4,9 +4,10 @@
 
 #include "worker.h"
 
-// heapLoad makes the machine from the snapshot on FD_HEAP_IN, which must end
-// where the heap ends. It ends the process if that is not to be had.
-void heapLoad(Worker *worker);
+// heapLoad makes the machine from the snapshot on FD_HEAP_IN, or in portions
+// (heapin.h), which must end where the heap ends. It ends the process if that is
+// not to be had.
+void heapLoad(Worker *worker, bool area);
 
 // heapSave writes the machine's snapshot to FD_HEAP_OUT and returns its size.
 // It tells the peer the size before the first byte. It ends the process if the

@@ -28,10 +28,10 @@ static void create(Worker *worker) {
   hostFunctionsInstall(worker->machine);
 }
 
-void machineMake(Worker *worker, bool heap) {
+void machineMake(Worker *worker, bool heap, bool area) {
   fxInitializeSharedCluster();
   if (heap)
-    heapLoad(worker);
+    heapLoad(worker, area);
   else
     create(worker);
 }

@@ -4,8 +4,8 @@
 
 #include "worker.h"
 
-// machineMake loads it from the heap on FD_HEAP_IN, or makes a fresh one. It
+// machineMake loads it from a heap, as heapLoad does, or makes a fresh one. It
 // ends the process if there is none to be had.
-void machineMake(Worker *worker, bool heap);
+void machineMake(Worker *worker, bool heap, bool area);
 
 #endif

@@ -37,6 +37,7 @@ int main(int argc, char *argv[]) {
   Hello hello;
   if (argc == 2 && strcmp(argv[1], "-v") == 0) {
     puts(workerVersion());
+    puts(workerAbilities());
     return EXIT_OK;
   }
   if (argc != 2 || argv[1][0] == '-')
@@ -44,7 +45,7 @@ int main(int argc, char *argv[]) {
   if (!serviceHello(&worker, &hello))
     return EXIT_OK;
   prepare(&worker);
-  machineMake(&worker, hello.heap);
+  machineMake(&worker, hello.heap, hello.area);
   if (hello.zygote) {
     zygoteRun(&worker, &hello, argv[1], strlen(argv[1]) + 1);
     if (!serviceHello(&worker, &hello))

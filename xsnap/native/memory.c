@@ -4,16 +4,24 @@
 
 #include <sys/mman.h>
 
+#ifndef MADV_POPULATE_WRITE // of older C libraries
+#define MADV_POPULATE_WRITE 23
+#endif
+
 enum {
   HUGE_BYTES = 2 << 20,
   SLOTS_IN_HUGE_PAGES = 1 << 20, // from so many bytes on
   SLOTS_OFFSET = 64,             // keeps two areas of slots apart
+  FAULT_IN_BYTES = 8 << 20,      // of chunks, and of slots
 };
 
-static struct {
+typedef struct {
   void *at;
   size_t bytes;
-} fresh;
+} Range;
+
+static Range fresh;
+static Range firstChunks, firstSlots; // where a heap is loaded to
 
 int32_t memoryPageBytes(void) { return (int32_t)sysconf(_SC_PAGESIZE); }
 
@@ -36,10 +44,13 @@ static uint8_t *mapAligned(size_t bytes, int protection) {
 void *memoryReserve(size_t bytes) { return mapAligned(bytes, PROT_NONE); }
 
 bool memoryCommit(void *at, size_t bytes) {
-  if (bytes == 0 || mprotect(at, bytes, PROT_READ | PROT_WRITE) == 0)
-    return true;
-  hostRefused(bytes);
-  return false;
+  if (bytes > 0 && mprotect(at, bytes, PROT_READ | PROT_WRITE)) {
+    hostRefused(bytes);
+    return false;
+  }
+  if (!firstChunks.at)
+    firstChunks = (Range){at, bytes};
+  return true;
 }
 
 void *memorySlots(size_t bytes) {
@@ -48,7 +59,22 @@ void *memorySlots(size_t bytes) {
   size_t page = (size_t)memoryPageBytes();
   size_t whole = (bytes + SLOTS_OFFSET + page - 1) / page * page;
   uint8_t *at = mapAligned(whole, PROT_READ | PROT_WRITE);
-  return at ? at + SLOTS_OFFSET : NULL;
+  if (!at)
+    return NULL;
+  if (!firstSlots.at)
+    firstSlots = (Range){at, whole};
+  return at + SLOTS_OFFSET;
+}
+
+static void faultIn(Range range) {
+  size_t bytes = range.bytes < FAULT_IN_BYTES ? range.bytes : FAULT_IN_BYTES;
+  if (bytes > 0)
+    madvise(range.at, bytes, MADV_POPULATE_WRITE); // older kernels refuse
+}
+
+void memoryFaultIn(void) {
+  faultIn(firstChunks);
+  faultIn(firstSlots);
 }
 
 void memoryIsFresh(void *at, size_t bytes) {

@@ -20,6 +20,10 @@ bool memoryCommit(void *at, size_t bytes);
 // gives is never such.
 void *memorySlots(size_t bytes);
 
+// memoryFaultIn has the kernel give now what a heap of the usual size will need
+// of the memory that was made so far, if it can.
+void memoryFaultIn(void);
+
 // memoryIsFresh notes that so many bytes are zero because nobody has used them.
 // memoryWasFresh tells once of memory that was noted last.
 void memoryIsFresh(void *at, size_t bytes);

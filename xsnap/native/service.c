@@ -73,7 +73,8 @@ static void replyEmpty(Worker *worker, const Envelope *env) {
 static bool helloFields(Bytes body, Hello *hello) {
   uint64_t limit;
   if (!bodyUint(body, "meterLimit", INT32_MAX, &limit) || !bodyBool(body, "heap", &hello->heap) ||
-      !bodyBool(body, "zygote", &hello->zygote) || !bodyBinary(body, "filter", &hello->filter))
+      !bodyBool(body, "area", &hello->area) || !bodyBool(body, "zygote", &hello->zygote) ||
+      !bodyBinary(body, "filter", &hello->filter))
     return false;
   hello->meterLimit = (uint32_t)limit;
   return true;

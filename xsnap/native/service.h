@@ -9,6 +9,7 @@ typedef struct {
   uint64_t id;
   uint32_t meterLimit;
   bool heap;   // the machine is to be loaded from FD_HEAP_IN
+  bool area;   // in portions, of which most lie in FD_HEAP_AREA
   bool zygote; // the process is to fork workers
   Bytes filter; // of a zygote's workers; lives until the next frame
 } Hello;

@@ -9,3 +9,5 @@ const char *workerVersion(void) {
   return "xsnap-native " XSNAP_VERSION
          " (XS " TEXT(XS_MAJOR_VERSION) "." TEXT(XS_MINOR_VERSION) "." TEXT(XS_PATCH_VERSION) ")";
 }
+
+const char *workerAbilities(void) { return "heap-area"; }

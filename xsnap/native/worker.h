@@ -24,6 +24,7 @@ enum {
   FD_STDERR = 2,
   FD_COMMANDS = 3, // of a zygote: its socket
   FD_REPLIES = 4,
+  FD_HEAP_AREA = 5, // memory that vatworkerd unpacks the heap to
   FD_HEAP_OUT = 7,
   FD_HEAP_IN = 8,
   FD_COUNT = 9,

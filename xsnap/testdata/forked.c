@@ -10,8 +10,9 @@
 #include "../native/version.h"
 
 const char *workerVersion(void) { return "xsnap-native 0 (escapes)"; }
+const char *workerAbilities(void) { return ""; }
 bool stackMeasure(void) { return true; }
-void machineMake(Worker *worker, bool heap) { (void)worker, (void)heap; }
+void machineMake(Worker *worker, bool heap, bool area) { (void)worker, (void)heap, (void)area; }
 void crankBegin(Worker *worker) { (void)worker; }
 uint64_t heapSave(Worker *worker) { (void)worker; return 0; }
 

@@ -98,7 +98,7 @@ static void tellField(Bytes body, const char *name) {
 static void tell(const Envelope *env) {
   // The fields a worker looks for.
   static const char *const fields[] = {
-    "version", "meterLimit", "heap", "zygote", "filter", "code", "command", "result", "name", "parent",
+    "version", "meterLimit", "heap", "area", "zygote", "filter", "code", "command", "result", "name", "parent",
   };
   printf("%d %" PRIu64, env->kind, env->id);
   tellBytes(true, env->type);
