@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"os"
 	"testing"
 
 	"vatworkerd/internal/testrig"
@@ -54,8 +55,12 @@ func newBenchRig(b *testing.B, adjust func(*Options)) *Supervisor {
 	return s
 }
 
+// benchImage is of the stock engine, or of the native one with BENCH_ENGINE=native.
 func benchImage(b *testing.B) xsnap.Image {
 	paths := testrig.Engine(b)
+	if os.Getenv("BENCH_ENGINE") == "native" {
+		paths = testrig.NativeEngine(b)
+	}
 	image, err := xsnap.LoadImage(paths.Engine, paths.Lockdown, paths.Supervisor)
 	if err != nil {
 		b.Fatal(err)

@@ -45,7 +45,6 @@ func (s *Supervisor) online(r transcripts.Reader, rec *record) (*worker, error) 
 	crashpoint.Here(crashpoint.SupervisorPagedIn)
 	s.tellPagedIn(rec, report, time.Since(began), "")
 	weigh(w.process, w.seat)
-	s.hulls.fill() // not before: it would take a CPU from this page-in
 	return w, nil
 }
 

@@ -59,6 +59,9 @@ func (s *Supervisor) step() (ran bool, err error) {
 	if err != nil || len(next) == 0 {
 		return false, err
 	}
+	if s.ranComputrons > 0 {
+		s.hulls.fill() // the crank before may have taken one; if none follows, the commit goes first
+	}
 	rec, err := s.recordOf(next[0].vatID)
 	if err != nil {
 		return false, err
