@@ -18,16 +18,16 @@ import (
 
 // bench is one run of the benchmark.
 type bench struct {
-	place   place
-	quick   bool
-	work    string // directory of this run, removed at its end
-	log     *os.File
-	images  map[string]xsnap.Image // by column
-	spawner *xsnap.Spawner
-	base    *xsnap.BaseCache
-	results *results
-	flags   []string // of serve, besides the defaults
-	systems []system // all that were made; ended at the latest by close
+	place    place
+	quick    bool
+	work     string // directory of this run, removed at its end
+	log      *os.File
+	images   map[string]xsnap.Image // by column
+	spawner  *xsnap.Spawner
+	base     *xsnap.BaseCache
+	results  *results
+	profiles string   // directory for profiles, "" for none
+	systems  []system // all that were made; ended at the latest by close
 }
 
 // newBench makes what the scenarios share. Nothing in it is measured.
@@ -120,12 +120,20 @@ func (b *bench) sameEngine() error {
 
 // system makes the system of a column.
 func (b *bench) system(column string) system {
-	var s system = &ours{place: b.place, label: column, flags: b.flags, stderr: b.log}
+	var s system = &ours{place: b.place, label: column, flags: b.columnFlags(column), stderr: b.log}
 	if column == peerColumn {
 		s = &peer{place: b.place, stderr: b.log}
 	}
 	b.systems = append(b.systems, s)
 	return s
+}
+
+// columnFlags are those of a column's serve, besides the defaults.
+func (b *bench) columnFlags(column string) []string {
+	if b.profiles == "" {
+		return nil
+	}
+	return []string{"--profile", filepath.Join(b.profiles, column)}
 }
 
 func (b *bench) sample(measure, column string, value float64) {
@@ -210,7 +218,7 @@ func (b *bench) profile(dir string) (finish func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	b.flags = append(b.flags, "--profile", dir)
+	b.profiles = dir
 	return pprof.StopCPUProfile, pprof.StartCPUProfile(f)
 }
 

@@ -37,7 +37,7 @@ func run(args []string) error {
 	flags.IntVar(&form.Pool, "pool", form.Pool, "with -scale: workers")
 	flags.IntVar(&form.Messages, "messages", form.Messages, "with -scale: messages in all")
 	flags.Float64Var(&form.Skew, "skew", form.Skew, "with -scale: how unevenly they are spread (exponent of a Zipf distribution, above 1)")
-	profile := flags.String("profile", "", "directory for profiles of this process (host.pprof) and of vatworkerd serve (cpu.pprof of the last one)")
+	profile := flags.String("profile", "", "directory for profiles of this process (host.pprof) and of vatworkerd serve (ours, native: cpu.pprof of the last one)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
