@@ -40,6 +40,9 @@ func (d *DB) BeginCrank() (*Crank, error) {
 	if err := d.openBlock(); err != nil {
 		return nil, err
 	}
+	if err := d.flushIfDue(); err != nil {
+		return nil, err
+	}
 	d.crank = newCrank(d)
 	return d.crank, nil
 }
@@ -163,6 +166,9 @@ func (d *DB) seal(op string, height int64) error {
 }
 
 func (d *DB) writeSeal(height int64) error {
+	if err := d.flush(); err != nil {
+		return err
+	}
 	const setMeta = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
 	if err := d.exec("exec", setMeta, "height", height); err != nil {
 		return err
@@ -323,6 +329,7 @@ func (d *DB) giveUp(err error) error {
 // rollbackTransaction ends the transaction if SQLite has not done so itself.
 func (d *DB) rollbackTransaction() error {
 	d.recent.forget()
+	d.pending.forget()
 	if !d.conn.inTransaction() {
 		return nil
 	}

@@ -10,97 +10,21 @@ import (
 // Crank is one crank of the open block. It belongs to one goroutine. Its first
 // error sticks: from then on its methods do nothing, and Commit gives it.
 type Crank struct {
-	db        *DB
-	kv        overlay
+	Draft
 	hash      *crankHasher
 	savepoint bool // opened by the first Exec
-	err       error
 	over      bool
 }
 
 func newCrank(d *DB) *Crank {
-	return &Crank{db: d, kv: newOverlay(), hash: newCrankHasher()}
+	return &Crank{Draft: Draft{db: d, kv: newOverlay()}, hash: newCrankHasher()}
 }
-
-// Err gives the error that sticks to the crank.
-func (c *Crank) Err() error { return c.err }
 
 func (c *Crank) end(err error) {
 	c.over = true
 	if c.err == nil {
 		c.err = err
 	}
-}
-
-// load gives what the block holds under a key.
-func (c *Crank) load(key string) (entry, error) {
-	if e, ok := c.kv.base[key]; ok {
-		return e, nil
-	}
-	e, err := c.db.load(key)
-	if err != nil {
-		return entry{}, err
-	}
-	c.kv.base[key] = e
-	return e, nil
-}
-
-// Get gives the value of a key, with the crank's changes.
-func (c *Crank) Get(key string) (value string, ok bool) {
-	if c.err != nil {
-		return "", false
-	}
-	if e, ok := c.kv.changed[key]; ok {
-		return e.value, e.exists
-	}
-	c.db.mu.Lock()
-	defer c.db.mu.Unlock()
-	e, err := c.load(key)
-	if err != nil {
-		c.err = err
-		return "", false
-	}
-	return e.value, e.exists
-}
-
-// Set sets a key. Setting the value it has already is no change.
-func (c *Crank) Set(key, value string) {
-	if c.err == nil {
-		c.kv.set(key, entry{value, true})
-	}
-}
-
-// Delete removes a key; it need not exist.
-func (c *Crank) Delete(key string) {
-	if c.err == nil {
-		c.kv.set(key, entry{})
-	}
-}
-
-// NextKey gives the least key above prior that starts with prefix, in bytewise
-// order, with the crank's changes.
-func (c *Crank) NextKey(prior, prefix string) (key string, ok bool) {
-	if c.err != nil {
-		return "", false
-	}
-	c.db.mu.Lock()
-	defer c.db.mu.Unlock()
-	stored, found, err := kvNext(c.db, prior, prefix)
-	for found && err == nil {
-		if e, changed := c.kv.changed[stored]; !changed || e.exists {
-			break
-		}
-		stored, found, err = kvNext(c.db, stored, prefix)
-	}
-	if err != nil {
-		c.err = err
-		return "", false
-	}
-	own, ok := c.kv.nextExisting(prior, prefix)
-	if found && (!ok || stored < own) {
-		return stored, true
-	}
-	return own, ok
 }
 
 // Exec runs an INSERT, UPDATE or DELETE inside the crank. For transcripts and
@@ -181,6 +105,7 @@ func (c *Crank) Commit(hostDigest []byte) (activityHash string, err error) {
 	for _, ch := range changes {
 		c.db.recent.put(ch.key, ch.entry)
 	}
+	c.db.pending.put(changes)
 	c.db.touch(changes)
 	c.hash.changes(changes)
 	c.hash.record("host", string(hostDigest))
@@ -190,29 +115,16 @@ func (c *Crank) Commit(hostDigest []byte) (activityHash string, err error) {
 	return c.db.now.activity, nil
 }
 
-// apply writes the kv changes and closes the savepoint.
+// apply gives the kv changes and closes the savepoint.
 func (c *Crank) apply() ([]change, error) {
 	changes, err := c.kv.changes(c.load)
 	if err != nil {
 		return nil, err
 	}
-	if !c.savepoint && len(changes) == 0 {
-		return nil, nil
-	}
-	if err := c.openSavepoint(); err != nil {
-		return nil, err
-	}
-	for _, ch := range changes {
-		if ch.exists {
-			err = c.db.exec("exec", "INSERT INTO kv (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", ch.key, ch.value)
-		} else {
-			err = c.db.exec("exec", "DELETE FROM kv WHERE key = ?", ch.key)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
 	crashpoint.Here(crashpoint.StoreCrankWritten)
+	if !c.savepoint {
+		return changes, nil
+	}
 	return changes, c.db.exec("release", "RELEASE crank")
 }
 

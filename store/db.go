@@ -50,6 +50,7 @@ type DB struct {
 	lost     error              // why the open block was lost, until Rollback
 	broken   error              // why only Close is left
 	recent   recent             // of kv
+	pending  pending            // of kv
 	local    map[string]*string // local writes since the block began; nil: deleted
 }
 

@@ -53,6 +53,7 @@ func faultBlock(d *DB, n int64) error {
 		return err
 	}
 	c.Set("count", fmt.Sprint(n, " again"))
+	c.Set("other", fmt.Sprint(n))
 	if _, err := c.Commit(nil); err != nil {
 		return err
 	}

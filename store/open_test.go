@@ -192,6 +192,28 @@ func TestABitFlipIsFound(t *testing.T) {
 // A real SQLITE_FULL in the middle of a block: a typed error, the block is
 // lost, and the database goes on once there is room.
 func TestAFullDiskCostsTheBlockOnly(t *testing.T) {
+	t.Run("at its end", func(t *testing.T) {
+		testFullDisk(t, 1<<20, func(d *DB) error { return d.Prepare(2) })
+	})
+	t.Run("when much is pending", func(t *testing.T) {
+		testFullDisk(t, pendingBytes, func(d *DB) error {
+			_, err := d.BeginCrank()
+			return err
+		})
+	})
+	t.Run("in an SQL statement", func(t *testing.T) {
+		testFullDisk(t, 10, func(d *DB) error {
+			c, err := d.BeginCrank()
+			must(t, err)
+			_ = c.Exec("INSERT INTO transcriptItems VALUES ('v1', 7, ?, 0)", strings.Repeat("x", 1<<20))
+			_, err = c.Commit(nil)
+			return err
+		})
+	})
+}
+
+// testFullDisk fills the disk in a block that has bytes pending, until fails does.
+func testFullDisk(t *testing.T, bytes int, fails func(*DB) error) {
 	d := openTest(t, testPath(t), true)
 	commitBlock(t, d, 1)
 	before, hash := dump(t, d), d.ActivityHash()
@@ -207,8 +229,10 @@ func TestAFullDiskCostsTheBlockOnly(t *testing.T) {
 	setLimit(limit[0].Int64(0) + 2)
 	c, err := d.BeginCrank()
 	must(t, err)
-	c.Set("big", strings.Repeat("x", 1<<20))
-	if _, err := c.Commit(nil); !errors.Is(err, ErrDiskFull) {
+	c.Set("big", strings.Repeat("x", bytes))
+	_, err = c.Commit(nil)
+	must(t, err)
+	if err := fails(d); !errors.Is(err, ErrDiskFull) {
 		t.Fatalf("got %v", err)
 	}
 	var lost *BlockLostError

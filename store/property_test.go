@@ -104,6 +104,45 @@ func (m *model) actions() map[string]func(*rapid.T) {
 				t.Fatalf("after %q with %q: %q, %t; want %q, %t", prior, prefix, got, ok, want, exists)
 			}
 		},
+		"draft": func(t *rapid.T) {
+			d := m.d.Draft()
+			own := maps.Clone(m.block)
+			k, v := key.Draw(t, "key"), value.Draw(t, "value")
+			d.Set(k, v)
+			own[k] = v
+			prior, prefix := key.Draw(t, "prior"), key.Draw(t, "prefix")
+			got, ok := d.NextKey(prior, prefix)
+			if want, exists := nextIn(own, prior, prefix); got != want || ok != exists {
+				t.Fatalf("after %q with %q: %q, %t; want %q, %t", prior, prefix, got, ok, want, exists)
+			}
+			if got, ok := d.Get(prior); got != own[prior] || ok != has(own, prior) {
+				t.Fatalf("%q is %q, %t; want %q", prior, got, ok, own[prior])
+			}
+			m.check(t, d.Err())
+		},
+		"first": func(t *rapid.T) {
+			prefix, most := key.Draw(t, "prefix"), rapid.IntRange(1, 5).Draw(t, "most")
+			rows, err := FirstKeys(m.d, prefix, most)
+			m.check(t, err)
+			prior := ""
+			for i := range most {
+				want, exists := nextIn(m.block, prior, prefix)
+				if i == 0 && has(m.block, "") && prefix == "" {
+					want, exists = "", true // the least of all
+				}
+				if !exists {
+					if len(rows) > i {
+						t.Fatalf("%d pairs, want %d", len(rows), i)
+					}
+					break
+				}
+				if len(rows) <= i || rows[i].Text(0) != want || rows[i].Text(1) != m.block[want] {
+					t.Fatalf("pair %d of %v is not %q", i, rows, want)
+				}
+				prior = want
+			}
+		},
+		"flush before the next crank": func(*rapid.T) { m.d.pending.due = m.inBlock },
 		"commitCrank": func(t *rapid.T) {
 			m.begin(t)
 			hash, err := m.c.Commit(nil)
@@ -153,12 +192,11 @@ func (m *model) actions() map[string]func(*rapid.T) {
 }
 
 func (m *model) invariants(t *rapid.T) {
-	rows, err := m.d.Query("SELECT key, value FROM kv")
-	m.check(t, err)
 	got := map[string]string{}
-	for _, r := range rows {
-		got[r.Text(0)] = r.Text(1)
-	}
+	m.check(t, EachKey(m.d, "", func(key, value string) error {
+		got[key] = value
+		return nil
+	}))
 	if !maps.Equal(got, m.block) {
 		t.Fatalf("kv is %q, want %q", got, m.block)
 	}
@@ -183,4 +221,9 @@ func nextIn(kv map[string]string, prior, prefix string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+func has(pairs map[string]string, key string) bool {
+	_, ok := pairs[key]
+	return ok
 }

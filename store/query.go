@@ -81,5 +81,5 @@ func (d *DB) NextKey(prior, prefix string) (key string, ok bool, err error) {
 	if err := d.readable(); err != nil {
 		return "", false, err
 	}
-	return kvNext(d, prior, prefix)
+	return d.nextKey(prior, prefix)
 }

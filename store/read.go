@@ -26,13 +26,21 @@ const keysAtOnce = 64
 // EachKey calls f for every key that starts with prefix, in bytewise order, with
 // its value. An error of f ends the walk and comes out as it is.
 func EachKey(r Reader, prefix string, f func(key, value string) error) error {
-	return eachKey(readerAsker{r}, prefix, f)
+	return eachPair(func(from string) ([]Row, error) { return keysFrom(r, from, prefix, keysAtOnce) }, prefix, f)
 }
 
 func eachKey(a asker, prefix string, f func(key, value string) error) error {
 	query, args := firstKeys(prefix, keysAtOnce)
-	for {
-		rows, err := a.rows("query", -1, query, args...)
+	return eachPair(func(from string) ([]Row, error) {
+		args[0] = from
+		return a.rows("query", -1, query, args...)
+	}, prefix, f)
+}
+
+// eachPair calls f for the pairs of all pages, of which the last is not full.
+func eachPair(page func(from string) ([]Row, error), prefix string, f func(key, value string) error) error {
+	for from := prefix; ; {
+		rows, err := page(from)
 		if err != nil {
 			return err
 		}
@@ -44,15 +52,34 @@ func eachKey(a asker, prefix string, f func(key, value string) error) error {
 		if len(rows) < keysAtOnce {
 			return nil
 		}
-		args[0] = rows[len(rows)-1].Text(0) + "\x00" // the least key above
+		from = rows[len(rows)-1].Text(0) + "\x00" // the least key above
 	}
 }
 
 // FirstKeys gives the first keys that start with prefix, at most so many, in
 // bytewise order: rows of key and value.
 func FirstKeys(r Reader, prefix string, most int) ([]Row, error) {
+	return keysFrom(r, prefix, prefix, most)
+}
+
+// keysFrom gives the first pairs from a key of a prefix on. Of a database that
+// writes it gives those of the open block.
+func keysFrom(r Reader, from, prefix string, most int) ([]Row, error) {
+	if d, ok := r.(*DB); ok {
+		return d.pairs(from, prefix, most)
+	}
 	query, args := firstKeys(prefix, most)
+	args[0] = from
 	return r.Query(query, args...)
+}
+
+func (d *DB) pairs(from, prefix string, most int) ([]Row, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.readable(); err != nil {
+		return nil, err
+	}
+	return d.page(from, prefix, most)
 }
 
 func firstKeys(prefix string, most int) (query string, args []any) {

@@ -41,6 +41,9 @@ func (d *DB) load(key string) (entry, error) {
 	if e, ok := d.recent.get(key); ok {
 		return e, nil
 	}
+	if e, ok := d.pending.keys.Get(key); ok {
+		return e, nil
+	}
 	value, exists, err := kvGet(d, key)
 	if err != nil {
 		return entry{}, err

@@ -97,9 +97,9 @@ func decodeStateSum(text string) (s stateSum, err error) {
 }
 
 // sumOf adds up all of kv. look, if set, is called now and then and may end it.
-func sumOf(a asker, look func() error) (s stateSum, rows int64, err error) {
+func sumOf(each func(prefix string, f func(key, value string) error) error, look func() error) (s stateSum, rows int64, err error) {
 	numbers := newPairNumbers()
-	err = eachKey(a, "", func(key, value string) error {
+	err = each("", func(key, value string) error {
 		s.add(numbers.of(key, value))
 		if rows++; rows%1000 == 0 && look != nil {
 			return look()
@@ -161,7 +161,8 @@ func (d *DB) StateHash() string {
 // beginSum is the migration that writes the first sum. A file whose last block is
 // prepared gets the sum before that block into its undo.
 func (d *DB) beginSum() error {
-	now, _, err := sumOf(d, nil)
+	table := func(prefix string, f func(key, value string) error) error { return eachKey(d, prefix, f) }
+	now, _, err := sumOf(table, nil)
 	if err != nil {
 		return err
 	}
@@ -205,7 +206,8 @@ func readSum(a asker) (stateSum, error) {
 
 // sum compares the sum of all of kv with the one that is kept.
 func (c *fileCheck) sum() error {
-	got, rows, err := sumOf(readerAsker{c.s}, c.Interrupted)
+	all := func(prefix string, f func(key, value string) error) error { return EachKey(c.s, prefix, f) }
+	got, rows, err := sumOf(all, c.Interrupted)
 	if err != nil {
 		return err
 	}

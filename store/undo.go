@@ -52,6 +52,7 @@ func dropTriggers(t consensusTable) string {
 // fire but find an image of every row they see.
 func (d *DB) applyUndo() error {
 	d.recent.forget()
+	d.pending.forget()
 	for _, t := range consensusTables() {
 		keys := numbered("k", len(t.keys))
 		remove := fmt.Sprintf("DELETE FROM %s WHERE (%s) IN (SELECT %s FROM undo WHERE tbl = '%s')",
