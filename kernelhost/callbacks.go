@@ -243,9 +243,23 @@ func (h *callbacks) delivered(req pipeproto.Delivered) (pipeproto.Verdict, error
 		return verdict, err
 	}
 	if req.Next != nil && verdict.Then == "" && len(verdict.Actions) == 0 {
+		for _, turn := range req.Later {
+			verdict.Later = append(verdict.Later, h.foretell(turn))
+		}
 		verdict.Next = h.turnAhead(*req.Next)
 	}
 	return verdict, nil
+}
+
+// foretell gives the delivery that an item's turn would make if it came now, and
+// keeps nothing of it.
+func (h *callbacks) foretell(later pipeproto.Turn) []byte {
+	defer h.forget()
+	reply, err := h.translate(later)
+	if err != nil {
+		return nil // met again, and told, when the turn comes
+	}
+	return reply.Delivery
 }
 
 // turnAhead takes the next item's turn before it comes, if that makes a delivery

@@ -185,6 +185,8 @@ type Totals struct {
 	Computrons    int64 `msgpack:"computrons" json:"computrons"`
 	PageOuts      int64 `msgpack:"pageOuts" json:"pageOuts"`
 	Replayed      int64 `msgpack:"replayed" json:"replayed"` // deliveries, to page vats in
+	EarlyRuns     int64 `msgpack:"earlyRuns" json:"earlyRuns"`     // deliveries that ran before their cranks
+	EarlyInVain   int64 `msgpack:"earlyInVain" json:"earlyInVain"` // those that did so in vain, and cost a page-in
 	SnapshotBytes int64 `msgpack:"snapshotBytes" json:"snapshotBytes"`
 	WorkerDeaths  int64 `msgpack:"workerDeaths" json:"workerDeaths"` // for reasons outside of the vats
 	Restarts      int64 `msgpack:"restarts" json:"restarts"`         // restart-alls

@@ -356,6 +356,9 @@ type Delivered struct {
 	// Next, only with Last, is the item that has the next turn if the verdict
 	// changes nothing about that.
 	Next *Turn `msgpack:"next"`
+	// Later, only with Last, are items whose turns may come after that, each of
+	// another vat. The host says what they would come to by now; see Verdict.
+	Later []Turn `msgpack:"later"`
 }
 
 // Verdict decides a delivery or a crank.
@@ -373,6 +376,11 @@ type Verdict struct {
 	// Next answers a Delivered's Next as a turn would be answered, with a Delivery,
 	// and opens the unit of that crank. nil: the turn is asked for when it comes.
 	Next *TurnReply `msgpack:"next"`
+	// Later answers a Delivered's Later: for each of them, in order, the delivery
+	// that its turn would make now, or nothing where it would make none. It is a
+	// hint: the host keeps nothing of it and is asked again when the turn comes. It
+	// may be left out.
+	Later [][]byte `msgpack:"later"`
 	// Slog is as in a TurnReply, without a Delivery.
 	Slog *SlogNote `msgpack:"slog"`
 }

@@ -66,7 +66,11 @@ func (s *Supervisor) runCrank(body func(*crank) error) error {
 		err := s.tryCrank(body, faults)
 		var doubt *doubtError
 		var lost *lostError
+		var strayed *strayedError
 		switch {
+		case errors.As(err, &strayed):
+			s.log.Info("a crank runs again", "why", strayed)
+			s.ranInVain()
 		case errors.As(err, &doubt):
 			s.log.Info("a crank runs again", "why", doubt)
 			if len(faults) == maxCrankDoubts {

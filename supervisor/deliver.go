@@ -32,6 +32,7 @@ func (e *vatFaultError) Error() string { return fmt.Sprintf("%s failed: %s", e.v
 
 // deliver runs a delivery on the vat's worker, paging it in first if needed.
 func (c *crank) deliver(rec *record, delivery json.RawMessage) (ranDelivery, error) {
+	c.s.dropEarly(rec.ID, delivery)
 	w, err := c.s.online(c.tx, rec)
 	if err != nil {
 		return ranDelivery{}, err
@@ -48,12 +49,19 @@ func (c *crank) deliverTo(w *worker, rec *record, delivery json.RawMessage) (ran
 	c.kd = nil
 	c.s.speech.begins(rec, position, false)
 	outer := c.s.live.enter(stepDelivery, rec)
-	result, err := w.process.Deliver(delivery, calls)
+	result, early, err := w.deliver(delivery, calls, c.s.cpu)
 	c.s.live.leave(outer)
 	calls.slogged.ends(result, err)
 	crashpoint.Here(crashpoint.SupervisorDelivered)
 	if calls.failed != nil {
 		return ranDelivery{}, calls.failed
+	}
+	var strayed *strayedError
+	if errors.As(err, &strayed) {
+		return ranDelivery{}, strayed
+	}
+	if early {
+		c.s.live.ranEarly()
 	}
 	if err != nil && !json.Valid(delivery) {
 		return ranDelivery{}, badRequest(rec.ID, "the host's delivery is no JSON")
@@ -122,6 +130,9 @@ func (c *crank) decide(rec *record, run ranDelivery, guess bool) (pipeproto.Verd
 		if req.Next, order, err = c.guessTurn(); err != nil {
 			return pipeproto.Verdict{}, err
 		}
+		if req.Next != nil {
+			req.Later = c.guessLater(rec.ID, req.Next.VatID, order)
+		}
 	}
 	var verdict pipeproto.Verdict
 	if err := c.ask(pipeproto.ReqDelivered, req, &verdict); err != nil {
@@ -131,7 +142,11 @@ func (c *crank) decide(rec *record, run ranDelivery, guess bool) (pipeproto.Verd
 	c.slog.noted(verdict.Slog)
 	c.unitOpen = false
 	c.digest = append(c.digest, verdict.Digest...)
-	return verdict, c.s.keepAhead(req.Next, order, verdict.Next)
+	if err := c.s.keepAhead(req.Next, order, verdict.Next); err != nil {
+		return verdict, err
+	}
+	c.s.runEarly(rec.ID, req, verdict)
+	return verdict, nil
 }
 
 // problemOf gives why a delivery counts as failed, or nothing.

@@ -143,6 +143,20 @@ func (l *live) recorded(vatID string, position, computrons int64) {
 	l.now.Totals.Computrons += computrons
 }
 
+// ranEarly notes a delivery that its crank found done, or under way.
+func (l *live) ranEarly() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.now.Totals.EarlyRuns++
+}
+
+// ranInVain notes one whose worker had to go.
+func (l *live) ranInVain() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.now.Totals.EarlyInVain++
+}
+
 // happened notes what is also told to the host.
 func (l *live) happened(ev pipeproto.VatEvent) {
 	l.mu.Lock()

@@ -14,6 +14,9 @@ type worker struct {
 	process process
 	seat    *seat
 	heavy   bool // it was told that this one alone exceeds the bounds
+	cpu     int  // that it is pinned to; -1 = none
+
+	early *earlyRun // that no crank has taken yet
 }
 
 // pool holds the workers of the vats that are online, least recently used
@@ -95,12 +98,8 @@ func (p *pool) evictLeastNeeded(n need, why string) (ok bool) {
 // adopt puts a worker, for which there is room, into the pool; a former one of
 // the same vat goes.
 func (p *pool) adopt(vatID string, w *worker) {
-	if p.kit.cpu >= 0 {
-		// A worker and the thread that delivers to it never run at the same
-		// time; on one CPU a round trip costs no wake-up of another. A worker
-		// that cannot be pinned is only slower.
-		_ = w.process.PinTo(p.kit.cpu)
-	}
+	w.cpu = -1
+	w.pinTo(p.kit.cpu)
 	// A recording may have begun after this worker was made, while it was not here yet.
 	w.process.Tape().RecordTo(p.kit.recorders.of(vatID))
 	p.kit.live.workerUp(w)
@@ -111,6 +110,15 @@ func (p *pool) adopt(vatID string, w *worker) {
 		return
 	}
 	p.byVat[vatID] = p.recent.PushFront(w)
+}
+
+// pinTo lets a worker run on the CPU of the thread that delivers to it, if that
+// has one of its own: the two never run at the same time, and on one CPU a round
+// trip costs no wake-up of another. A worker that cannot be pinned is only slower.
+func (w *worker) pinTo(cpu int) {
+	if cpu >= 0 && w.cpu != cpu && w.process.PinTo(cpu) == nil {
+		w.cpu = cpu
+	}
 }
 
 // adoptLast is adopt for a worker that was used longer ago than all others.

@@ -27,6 +27,8 @@ func newReaper(cpu int, live *live) *reaper {
 // end takes a worker over; the caller must not use it again.
 func (r *reaper) end(w *worker) {
 	w.seat.leave()
+	run := w.early
+	w.early = nil
 	r.slots <- struct{}{}
 	r.dying.Go(func() {
 		defer func() { <-r.slots }()
@@ -36,6 +38,7 @@ func (r *reaper) end(w *worker) {
 			_ = w.process.KeepOff(r.cpu)
 		}
 		w.process.Kill()
+		run.stop()
 		_ = w.process.Close() // the process is gone either way
 		r.live.note(func() { r.live.workerEnds.add(time.Since(began)) })
 	})

@@ -38,9 +38,10 @@ type testHost struct {
 	onConsole  func()                         // is told of each line
 	unit       []func()                       // what the open unit does when it closes
 	unitOpen   bool
-	noAhead    bool           // take no turn before it comes
-	asked      map[string]int // how often the supervisor has called, by type
-	mu         sync.Mutex     // guards events, console and warnings: workers print from goroutines of their own
+	noAhead    bool                        // take no turn before it comes
+	foretell   func(pipeproto.Turn) []byte // what a later turn would be now; nil: what it will be
+	asked      map[string]int              // how often the supervisor has called, by type
+	mu         sync.Mutex                  // guards events, console and warnings: workers print from goroutines of their own
 }
 
 func (h *testHost) Event(msgType string, body any) error {
@@ -150,6 +151,13 @@ func (h *testHost) delivered(r pipeproto.Delivered, reply *pipeproto.Verdict) er
 			h.close()
 		}
 		h.unit, h.unitOpen = nil, false
+	}
+	for _, turn := range r.Later {
+		delivery := turn.Payload
+		if h.foretell != nil {
+			delivery = h.foretell(turn)
+		}
+		reply.Later = append(reply.Later, delivery)
 	}
 	if r.Next != nil && reply.Commit && reply.Then == "" && len(reply.Actions) == 0 && !h.noAhead {
 		h.unitOpen, reply.Next = true, &pipeproto.TurnReply{}

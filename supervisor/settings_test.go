@@ -61,12 +61,14 @@ func TestLocalSettingsDoNotShow(t *testing.T) {
 		{"one worker", func(o *Options) { o.MaxOnline, o.Spares, o.Hulls, o.LookAhead, o.Preload = 1, 4, 2, 2, PreloadAll }},
 		{"everything", func(o *Options) {
 			o.MaxOnline, o.Spares, o.LookAhead, o.Preload, o.Pins = 2, 4, 1, PreloadAll, []string{"v2"}
-			o.Hulls, o.HugePages = 1, true
+			o.Hulls, o.HugePages, o.EarlyRuns = 1, true, 3
 		}},
+		{"early runs", func(o *Options) { o.EarlyRuns = 3 }},
 		{"no memory, with kills", func(o *Options) {
 			o.MaxMemoryBytes, o.LookAhead, o.Preload, o.Hulls = 1, 1, 2, 1
 			o.wrap = killEvery(29)
 		}},
+		{"early runs, with kills", func(o *Options) { o.EarlyRuns, o.wrap = 2, killEvery(13) }},
 	}
 	want := ""
 	for _, setting := range settings {

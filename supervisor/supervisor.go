@@ -48,6 +48,9 @@ type Options struct {
 	// LookAhead is how many vats of waiting items are brought in at a time while
 	// another one runs; 0 = none.
 	LookAhead int
+	// EarlyRuns is how many deliveries of waiting items may run, each on its vat's
+	// own worker, before their cranks; 0 = none.
+	EarlyRuns int
 	// Preload is how many vats that were used last are brought in when the
 	// supervisor opens, in the background: 0 = none, PreloadAll = whoever fits.
 	Preload   int
@@ -121,6 +124,7 @@ type Supervisor struct {
 	foresight   foresight
 	turn        *head // the item whose crank runs, if one does
 	pins        pins
+	early       *earlyRuns
 	aheadAtOnce int                    // vats that may be on their way in for items that wait
 	images      map[string]xsnap.Image // loaded and verified, by ID
 	records     records
@@ -185,6 +189,7 @@ func (s *Supervisor) open(opts Options, hostHeight int64) (err error) {
 	s.starter = withSlog(inner, s.slog)
 	s.bases = newHeapBases(s.snapshots, s.starter)
 	s.others = otherCPUs(s.starter.cpus(), s.cpu)
+	s.early = newEarlyRuns(max(0, opts.EarlyRuns), s.earlyCPUs())
 	s.spares, s.hulls = newWarmSpares(s.kit, opts.Spares), newHulls(s.kit, opts.Hulls)
 	s.pager = newPager(s.kit, max(1, opts.LookAhead))
 	if s.storeID, err = s.nameStore(); err != nil {
@@ -238,6 +243,9 @@ func (s *Supervisor) Close() error {
 		s.hulls.close()
 	}
 	s.reaper.wait()
+	if s.early != nil {
+		s.early.close()
+	}
 	if s.snapshots != nil {
 		_ = s.snapshots.Settle() // of a block that is dropped; the next opening sweeps
 	}

@@ -79,6 +79,7 @@ func flagWords() map[string][]string {
 		"color":      {"auto", "always", "never"},
 		"log-level":  {"trace", "debug", "info", "warn", "error", "off"},
 		"look-ahead": {"auto", "off"},
+		"early-runs": {"auto", "off"},
 		"preload":    {"all", "off"},
 		"hulls":      {"off"},
 		"max-memory": {"off"},

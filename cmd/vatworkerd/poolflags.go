@@ -17,6 +17,7 @@ type poolFlags struct {
 	spares    int
 	hulls     string
 	lookAhead string
+	early     string
 	preload   string
 	pins      []string
 }
@@ -29,6 +30,7 @@ func (p *poolFlags) register(flags *pflag.FlagSet) {
 	flags.Var(&p.maxMemory, "max-memory", "what all workers together may have in memory, e.g. 2GiB; off is no limit")
 	flags.IntVar(&p.spares, "spares", 1, "how many workers to keep warm for vats that start")
 	flags.StringVar(&p.hulls, "hulls", "", "engines to keep ready for vats that are paged in, beside the workers: off, or a number (default: 1 for serve and run --stay, else off)")
+	flags.StringVar(&p.early, "early-runs", "auto", "how many deliveries may run before their turn while another vat runs: auto, off, or a number")
 	flags.StringVar(&p.lookAhead, "look-ahead", "auto", "how many vats to bring in at a time while another one runs: auto, off, or a number")
 	flags.StringVar(&p.preload, "preload", "", "vats used last to bring in at the start: all, off, or a number (default: all for serve and run --stay, else off)")
 	flags.StringArrayVar(&p.pins, "pin", nil, "a `vat`, by name or ID, that keeps its worker; may be repeated")
@@ -46,6 +48,9 @@ func (p *poolFlags) check() error {
 		return usageError("cannot use --pin with nothing: it needs a vat's name or ID")
 	}
 	if _, err := atMost("--look-ahead", p.lookAhead, "auto", 0); err != nil {
+		return err
+	}
+	if _, err := atMost("--early-runs", p.early, "auto", 0); err != nil {
 		return err
 	}
 	if _, err := atMost("--hulls", p.hulls, "", 0); err != nil {
@@ -79,7 +84,7 @@ func (p *poolFlags) arguments() []string {
 	preload, hulls := cmp.Or(p.preload, "off"), cmp.Or(p.hulls, "off")
 	args := []string{
 		"--max-online", strconv.Itoa(p.maxOnline), "--max-memory", p.maxMemory.String(), "--spares", strconv.Itoa(p.spares), "--hulls", hulls,
-		"--look-ahead", p.lookAhead, "--preload", preload,
+		"--look-ahead", p.lookAhead, "--early-runs", p.early, "--preload", preload,
 	}
 	for _, pin := range p.pins {
 		args = append(args, "--pin="+pin)
@@ -94,9 +99,25 @@ func (p *poolFlags) apply(opts *supervisor.Options, cpus int) (err error) {
 	if opts.LookAhead, err = atMost("--look-ahead", p.lookAhead, "auto", min(cpus-1, maxLookAhead)); err != nil {
 		return err
 	}
+	if opts.EarlyRuns, err = atMost("--early-runs", p.early, "auto", earlyRuns(cpus)); err != nil {
+		return err
+	}
 	if opts.Hulls, err = atMost("--hulls", p.hulls, "", 1); err != nil {
 		return err
 	}
 	opts.Preload, err = atMost("--preload", p.preload, "all", supervisor.PreloadAll)
 	return err
+}
+
+// maxEarlyRuns is how far "auto" goes: with so many beside it the rest of a crank,
+// which has its order, is what takes the time.
+const maxEarlyRuns = 5
+
+// earlyRuns keeps every CPU busy while the crank that comes next is made ready;
+// without a second one they only cost.
+func earlyRuns(cpus int) int {
+	if cpus < 2 {
+		return 0
+	}
+	return min(cpus+1, maxEarlyRuns)
 }

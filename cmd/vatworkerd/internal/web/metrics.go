@@ -118,6 +118,8 @@ func totalMetrics(t pipeproto.Totals) []metric {
 		one("deliveries_total", counter, "Deliveries, undone ones included.", float64(t.Deliveries)),
 		one("computrons_total", counter, "What deliveries have used, undone ones included.", float64(t.Computrons)),
 		one("page_outs_total", counter, "Vats that were paged out.", float64(t.PageOuts)),
+		one("early_runs_total", counter, "Deliveries that ran before their cranks.", float64(t.EarlyRuns)),
+		one("early_runs_in_vain_total", counter, "Deliveries that ran before their cranks in vain.", float64(t.EarlyInVain)),
 		one("replayed_deliveries_total", counter, "Deliveries that were replayed to page vats in.", float64(t.Replayed)),
 		one("snapshot_bytes_total", counter, "Heap snapshots that were taken, uncompressed.", float64(t.SnapshotBytes)),
 		one("worker_deaths_total", counter, "Workers that died for reasons outside of their vats.", float64(t.WorkerDeaths)),
