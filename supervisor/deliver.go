@@ -61,6 +61,7 @@ func (c *crank) deliverTo(w *worker, rec *record, delivery json.RawMessage) (ran
 		return ranDelivery{}, strayed
 	}
 	if early {
+		c.s.early.taken()
 		c.s.live.ranEarly()
 	}
 	if err != nil && !json.Valid(delivery) {

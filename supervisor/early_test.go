@@ -284,4 +284,11 @@ func TestRestsAfterRunsInVain(t *testing.T) {
 			t.Errorf("it rests for %d cranks, want %d", n, min(want, mostRest))
 		}
 	}
+	for range wellFor * 2 * mostRest {
+		e.taken()
+	}
+	e.inVain()
+	if n := rests(); n != leastRest {
+		t.Errorf("it rests for %d cranks after a long time without a run in vain", n)
+	}
 }

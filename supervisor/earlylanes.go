@@ -19,13 +19,16 @@ type earlyRuns struct {
 	under []*worker          // whose early runs no crank has taken, as far as known
 	rest  int                // cranks in which nothing begins, after a run that was in vain
 	next  int                // how long the next rest is
+	well  int                // runs in turn that were not in vain, since next was set
 	lanes chan func(cpu int) // made with the threads, when the first of them is needed
 	ended sync.WaitGroup
 }
 
 // A run that was in vain costs a page-in, and what made it so may come again: each
-// time nothing begins for twice as many cranks.
+// time nothing begins for twice as many cranks, until it has gone well for some
+// times as many runs.
 const (
+	wellFor   = 8
 	leastRest = 64
 	mostRest  = 1 << 16
 )
@@ -46,7 +49,14 @@ func (e *earlyRuns) resting() bool {
 
 // inVain notes a run whose worker must go.
 func (e *earlyRuns) inVain() {
-	e.rest, e.next = e.next, min(2*e.next, mostRest)
+	e.rest, e.next, e.well = e.next, min(2*e.next, mostRest), 0
+}
+
+// taken notes a run that was not in vain; many of them make rests short again.
+func (e *earlyRuns) taken() {
+	if e.well++; e.well >= wellFor*e.next {
+		e.next, e.well = max(e.next/2, leastRest), 0
+	}
 }
 
 // free tells how many more may begin.
@@ -108,9 +118,5 @@ func (k *kit) earlyCPUs() []int {
 	if k.cpu >= 0 {
 		return append(slices.Clone(k.others), k.cpu)
 	}
-	cpus := slices.Clone(k.starter.cpus())
-	for i := range cpus {
-		cpus[i] = -1
-	}
-	return cpus
+	return slices.Repeat([]int{-1}, max(1, len(k.starter.cpus())))
 }

@@ -414,9 +414,9 @@ func ranBy(h *testHost) []string {
 func localSettings() []func(*Options) {
 	return []func(*Options){
 		func(o *Options) { o.MaxOnline = 1 },
-		func(o *Options) { o.MaxOnline = 50 },
+		func(o *Options) { o.MaxOnline, o.EarlyRuns = 50, 2 },
 		func(o *Options) {
-			o.MaxOnline, o.MaxMemoryBytes, o.Spares, o.LookAhead = 3, 40, 2, 2
+			o.MaxOnline, o.MaxMemoryBytes, o.Spares, o.LookAhead, o.EarlyRuns = 3, 40, 2, 2, 3
 			o.Preload, o.Pins = PreloadAll, []string{"v2"}
 		},
 	}
