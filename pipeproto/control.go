@@ -184,7 +184,7 @@ type Totals struct {
 	Deliveries    int64 `msgpack:"deliveries" json:"deliveries"`
 	Computrons    int64 `msgpack:"computrons" json:"computrons"`
 	PageOuts      int64 `msgpack:"pageOuts" json:"pageOuts"`
-	Replayed      int64 `msgpack:"replayed" json:"replayed"` // deliveries, to page vats in
+	Replayed      int64 `msgpack:"replayed" json:"replayed"`       // deliveries, to page vats in
 	EarlyRuns     int64 `msgpack:"earlyRuns" json:"earlyRuns"`     // deliveries that ran before their cranks
 	EarlyInVain   int64 `msgpack:"earlyInVain" json:"earlyInVain"` // those that did so in vain, and cost a page-in
 	SnapshotBytes int64 `msgpack:"snapshotBytes" json:"snapshotBytes"`
