@@ -251,7 +251,8 @@ func TestNoDescriptorsLeft(t *testing.T) {
 			t.Error("a missing engine was started")
 		}
 	}
-	if after := openDescriptors(t); after != before {
+	// What a worker of an earlier test had may only now be gone.
+	if after := openDescriptors(t); after > before {
 		t.Errorf("%d descriptors are open, %d were before", after, before)
 	}
 }
