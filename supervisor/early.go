@@ -88,23 +88,25 @@ func (w *worker) deliver(delivery json.RawMessage, h xsnap.Handler, cpu int) (re
 		result, err = w.process.Deliver(delivery, h)
 		return result, false, err
 	}
-	result, err = run.take(h, w.vatID)
+	result, err = run.take(h, w)
 	return result, true, err
 }
 
-// take lets the crank's handler hear what was said, and all that is said from now on.
-func (r *earlyRun) take(h xsnap.Handler, vatID string) (xsnap.DeliveryResult, error) {
+// take lets the crank's handler hear what was said, and all that is said from now
+// on. A worker that must go is killed: it may be far from its end.
+func (r *earlyRun) take(h xsnap.Handler, w *worker) (xsnap.DeliveryResult, error) {
 	for {
 		select {
 		case one := <-r.asks:
-			if err := r.heardBy(h, vatID); err != nil {
+			if err := r.heardBy(h, w.vatID); err != nil {
+				w.process.Kill()
 				one.crank <- answered{err: err}
 				<-r.done
 				return xsnap.DeliveryResult{}, err
 			}
 			one.crank <- one.saidTo(h)
 		case <-r.done:
-			if err := r.heardBy(h, vatID); err != nil {
+			if err := r.heardBy(h, w.vatID); err != nil {
 				return xsnap.DeliveryResult{}, err
 			}
 			return r.result, r.err

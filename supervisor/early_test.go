@@ -267,6 +267,45 @@ func TestEarlyRunsSayNoMoreThanTheyMay(t *testing.T) {
 	one.crank <- answered{}
 }
 
+// A run that is told to go when it waits to print a line, which has no answer that
+// could be an error, says no more.
+func TestEarlyRunThatStraysAsItPrints(t *testing.T) {
+	r := newFakeRig(t, &fakeStarter{}, 10)
+	p := &chatterer{fakeProcess: (&fakeStarter{}).start(xsnap.StartOptions{})}
+	w := &worker{vatID: "v1", process: p, cpu: -1}
+	run := &earlyRun{asks: make(chan *said), done: make(chan struct{})}
+	w.early = run
+	go run.run(w, r.s.db.Draft(), -1)
+	one := <-run.asks // put it back for the crank
+	go func() { run.asks <- one }()
+	_, early, err := w.deliver(nil, strayHandler{}, -1)
+	var strayed *strayedError
+	if !early || !errors.As(err, &strayed) {
+		t.Errorf("early %t: %v", early, err)
+	}
+	if !p.gone() {
+		t.Error("the worker lives on")
+	}
+}
+
+// chatterer asks for a key and prints until it is gone.
+type chatterer struct{ *fakeProcess }
+
+func (p *chatterer) Deliver(_ json.RawMessage, h xsnap.Handler) (xsnap.DeliveryResult, error) {
+	if _, err := h.Syscall(json.RawMessage(`["vatstoreGet","count"]`)); err != nil {
+		return xsnap.DeliveryResult{}, err
+	}
+	for !p.gone() {
+		h.Console("vat", "log", nil)
+	}
+	return xsnap.DeliveryResult{}, p.killed()
+}
+
+// strayHandler answers otherwise than a draft.
+type strayHandler struct{ setupHandler }
+
+func (strayHandler) Syscall(json.RawMessage) (json.RawMessage, error) { return okString("other"), nil }
+
 func TestRestsAfterRunsInVain(t *testing.T) {
 	e := newEarlyRuns(1, []int{-1})
 	rests := func() (n int) {
