@@ -163,7 +163,9 @@ func (w *Worker) upcall(op op, h Handler, body []byte) error {
 		w.pulse.done()
 		return w.answer(op, answerConsole)
 	case tag == tagTestLog:
+		w.pulse.wait()
 		h.TestLog(parts[1:])
+		w.pulse.done()
 		return w.answer(op, answerTestLog)
 	}
 	return w.protocolBroken(op, "unrecognized upcall", body, nil)
