@@ -243,12 +243,23 @@ func (h *callbacks) delivered(req pipeproto.Delivered) (pipeproto.Verdict, error
 		return verdict, err
 	}
 	if req.Next != nil && verdict.Then == "" && len(verdict.Actions) == 0 {
-		for _, turn := range req.Later {
-			verdict.Later = append(verdict.Later, h.foretell(turn))
-		}
-		verdict.Next = h.turnAhead(*req.Next)
+		h.lookAhead(req, &verdict)
 	}
 	return verdict, nil
+}
+
+// lookAhead says in a verdict what turns to come make, as far as that is small.
+func (h *callbacks) lookAhead(req pipeproto.Delivered, verdict *pipeproto.Verdict) {
+	room := pipeproto.MaxAheadBytes / 2
+	for _, turn := range req.Later {
+		delivery := h.foretell(turn)
+		if len(delivery) > room {
+			delivery = nil
+		}
+		room -= len(delivery)
+		verdict.Later = append(verdict.Later, delivery)
+	}
+	verdict.Next = h.turnAhead(*req.Next)
 }
 
 // foretell gives the delivery that an item's turn would make if it came now, and
@@ -266,7 +277,7 @@ func (h *callbacks) foretell(later pipeproto.Turn) []byte {
 // and nothing else; whatever stands in the way is met again when it comes.
 func (h *callbacks) turnAhead(next pipeproto.Turn) *pipeproto.TurnReply {
 	reply, err := h.translate(next)
-	if err != nil || reply.Delivery == nil {
+	if err != nil || reply.Delivery == nil || len(reply.Delivery) > pipeproto.MaxAheadBytes/2 {
 		h.forget()
 		return nil
 	}

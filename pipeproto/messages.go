@@ -8,6 +8,11 @@ const Version = 1
 // largest syscall a worker may send (12,000,000 bytes) and for contract bundles.
 const DefaultMaxFrameBytes = 64 << 20
 
+// MaxAheadBytes bounds what a Delivered says of turns to come, and what its Verdict
+// does: the items of Next and Later together, and their deliveries. The frame is
+// for what has come.
+const MaxAheadBytes = 2 << 20
+
 // Requests a kernel host sends to vatworkerd.
 const (
 	ReqHello          = "hello"          // Hello -> HelloReply

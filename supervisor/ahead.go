@@ -41,7 +41,7 @@ func (c *crank) guessTurn() (*pipeproto.Turn, itemOrder, error) {
 	order := orderOfRunKey(key)
 	text, _ := c.tx.Get(queueKey(vatID, order))
 	var item queued
-	if err := json.Unmarshal([]byte(text), &item); err != nil || item.Start {
+	if err := json.Unmarshal([]byte(text), &item); err != nil || item.Start || len(item.Payload) > pipeproto.MaxAheadBytes {
 		return nil, "", c.tx.Err() // the item's own crank tells of a damaged one
 	}
 	return &pipeproto.Turn{VatID: vatID, Payload: item.Payload}, order, c.tx.Err()

@@ -132,7 +132,7 @@ func (c *crank) decide(rec *record, run ranDelivery, guess bool) (pipeproto.Verd
 			return pipeproto.Verdict{}, err
 		}
 		if req.Next != nil {
-			req.Later = c.guessLater(rec.ID, req.Next.VatID, order)
+			req.Later = c.guessLater(rec.ID, *req.Next, order)
 		}
 	}
 	var verdict pipeproto.Verdict

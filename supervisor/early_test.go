@@ -92,6 +92,30 @@ func TestEarlyRunsOfWrongDeliveries(t *testing.T) {
 	}
 }
 
+// What is said of turns to come is small, whatever waits: a batch of syscalls may
+// fill most of a frame.
+func TestTurnsToComeFitIntoAFrame(t *testing.T) {
+	r := counters(t, "counter", 2, nil)
+	most, ahead := 0, 0
+	r.host.verdict = func(d pipeproto.Delivered) (pipeproto.Verdict, bool) {
+		bytes := 0
+		for _, turn := range d.Later {
+			bytes += len(turn.Payload)
+		}
+		if d.Next != nil {
+			bytes += len(d.Next.Payload)
+		}
+		most, ahead = max(most, bytes), ahead+len(d.Later)
+		return pipeproto.Verdict{}, false
+	}
+	for _, size := range []int{10, pipeproto.MaxAheadBytes / 2, pipeproto.MaxAheadBytes} {
+		r.turns(2, "increment", fmt.Sprintf("%q", strings.Repeat("x", size)))
+	}
+	if most > pipeproto.MaxAheadBytes || ahead == 0 {
+		t.Errorf("%d bytes of turns to come, %d later ones", most, ahead)
+	}
+}
+
 // runEarlyNow runs an item's delivery early and waits for its end, or for its question.
 func (r *rig) runEarlyNow(vatID string, delivery []byte) *earlyRun {
 	r.t.Helper()

@@ -10,7 +10,7 @@ import (
 // guessLater names items whose deliveries may run early: each the first of its
 // vat's that waits, of a vat that is online and idle. It goes by the window of the
 // look ahead.
-func (c *crank) guessLater(now, next string, order itemOrder) []pipeproto.Turn {
+func (c *crank) guessLater(now string, next pipeproto.Turn, order itemOrder) []pipeproto.Turn {
 	if c.s.early.most == 0 || !c.s.ordinary() || order.priority() != pipeproto.PriorityMessage || c.s.early.resting() {
 		return nil
 	}
@@ -18,11 +18,12 @@ func (c *crank) guessLater(now, next string, order itemOrder) []pipeproto.Turn {
 		return nil // the next crank meets the same trouble
 	}
 	free := c.s.early.free()
-	if next != now && c.s.idle(next) != nil {
+	if next.VatID != now && c.s.idle(next.VatID) != nil {
 		free--
 	}
 	var later []pipeproto.Turn
-	met := map[string]bool{now: true, next: true}
+	room := pipeproto.MaxAheadBytes - len(next.Payload)
+	met := map[string]bool{now: true, next.VatID: true}
 	for _, item := range c.s.foresight.after(order) {
 		if len(later) >= free {
 			break
@@ -31,7 +32,8 @@ func (c *crank) guessLater(now, next string, order itemOrder) []pipeproto.Turn {
 			continue
 		}
 		met[item.vatID] = true
-		if turn, ok := c.laterTurn(item); ok {
+		if turn, ok := c.laterTurn(item); ok && len(turn.Payload) <= room {
+			room -= len(turn.Payload)
 			later = append(later, turn)
 		}
 	}
