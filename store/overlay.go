@@ -25,6 +25,10 @@ func newOverlay() overlay {
 
 func (o *overlay) set(key string, e entry) {
 	if _, ok := o.changed[key]; !ok {
+		n := len(o.order)
+		if o.inOrder == n && (n == 0 || o.order[n-1] < key) {
+			o.inOrder++ // a walk that changes keys as it goes
+		}
 		o.order = append(o.order, key)
 	}
 	o.changed[key] = e

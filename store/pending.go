@@ -12,12 +12,18 @@ import (
 // block is sealed, or before a crank when there is much of it; in between the kv
 // table stays as it is, so that what was found in it can be kept.
 type pending struct {
-	keys  btree.Map[string, entry]
+	keys  btree.Map[string, pendingEntry]
 	bytes int
 	due   bool // a walk met so many deleted keys that the table should be rid of them
 
 	first map[string][]Row     // what the table has first of a prefix, at most firstRows
 	next  map[[2]string]string // the key that the table has after a prior one of a prefix, "" = none
+}
+
+// pendingEntry is what the table will have under a key.
+type pendingEntry struct {
+	entry
+	stored bool // the table has the key, with some value
 }
 
 const (
@@ -31,13 +37,20 @@ const (
 	mostNext = 4096
 )
 
-// put takes what a crank has changed.
+// put takes what a crank has changed. Of a key that came and went nothing stays:
+// no walk has to pass it.
 func (p *pending) put(changes []change) {
 	for _, ch := range changes {
-		old, had := p.keys.Set(ch.key, ch.entry)
-		if had {
+		stored := ch.was.exists
+		if old, had := p.keys.Get(ch.key); had {
 			p.bytes -= len(ch.key) + len(old.value)
+			stored = old.stored
 		}
+		if !ch.exists && !stored {
+			p.keys.Delete(ch.key)
+			continue
+		}
+		p.keys.Set(ch.key, pendingEntry{ch.entry, stored})
 		p.bytes += len(ch.key) + len(ch.value)
 	}
 }
@@ -49,7 +62,7 @@ func (p *pending) forget() { *p = pending{} }
 // flush writes what is pending into the block's transaction; d.mu is held and no
 // crank is open. An error costs the block.
 func (d *DB) flush() (err error) {
-	d.pending.keys.Scan(func(key string, e entry) bool {
+	d.pending.keys.Scan(func(key string, e pendingEntry) bool {
 		if e.exists {
 			err = d.exec("exec", "INSERT INTO kv (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", key, e.value)
 		} else {
@@ -114,7 +127,7 @@ func (d *DB) storedNext(prior, prefix string) (string, bool, error) {
 
 // after gives the least pending key above prior that starts with prefix and exists.
 func (p *pending) after(prior, prefix string) (found string, ok bool) {
-	p.keys.Ascend(max(prior, prefix), func(key string, e entry) bool {
+	p.keys.Ascend(max(prior, prefix), func(key string, e pendingEntry) bool {
 		if !strings.HasPrefix(key, prefix) {
 			return false
 		}
@@ -139,7 +152,7 @@ func (d *DB) page(from, prefix string, most int) ([]Row, error) {
 		if more {
 			last = stored[len(stored)-1].Text(0)
 		}
-		out = d.pending.merge(out, stored, from, prefix, last)
+		out = d.pending.merge(out, stored, from, prefix, last, most)
 		if !more {
 			break
 		}
@@ -167,8 +180,9 @@ func (d *DB) storedFirst(from, prefix string) ([]Row, error) {
 }
 
 // merge appends rows of the table, and what is pending between from and last ("" =
-// the end), in order.
-func (p *pending) merge(out, stored []Row, from, prefix, last string) []Row {
+// the end), in order. Once there are most rows it stops: what is behind them means
+// nothing.
+func (p *pending) merge(out, stored []Row, from, prefix, last string, most int) []Row {
 	gone := 0
 	keep := func(row Row) {
 		if _, changed := p.keys.Get(row.Text(0)); changed {
@@ -177,8 +191,8 @@ func (p *pending) merge(out, stored []Row, from, prefix, last string) []Row {
 		}
 		out = append(out, row)
 	}
-	p.keys.Ascend(max(from, prefix), func(key string, e entry) bool {
-		if !strings.HasPrefix(key, prefix) || last != "" && key > last {
+	p.keys.Ascend(max(from, prefix), func(key string, e pendingEntry) bool {
+		if len(out) >= most || !strings.HasPrefix(key, prefix) || last != "" && key > last {
 			return false
 		}
 		for len(stored) > 0 && stored[0].Text(0) < key {

@@ -42,7 +42,7 @@ func (d *DB) load(key string) (entry, error) {
 		return e, nil
 	}
 	if e, ok := d.pending.keys.Get(key); ok {
-		return e, nil
+		return e.entry, nil
 	}
 	value, exists, err := kvGet(d, key)
 	if err != nil {
