@@ -198,6 +198,10 @@ func TestAFullDiskCostsTheBlockOnly(t *testing.T) {
 	t.Run("when much is pending", func(t *testing.T) {
 		testFullDisk(t, pendingBytes, func(d *DB) error {
 			_, err := d.BeginCrank()
+			var lost *BlockLostError
+			if !errors.As(err, &lost) {
+				t.Errorf("got %v, want that the block is lost", err)
+			}
 			return err
 		})
 	})

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/tidwall/btree"
@@ -62,6 +63,9 @@ func (p *pending) forget() { *p = pending{} }
 // flush writes what is pending into the block's transaction; d.mu is held and no
 // crank is open. An error costs the block.
 func (d *DB) flush() (err error) {
+	if d.pending.keys.Len() > 0 && !d.conn.inTransaction() {
+		return errNoTransaction
+	}
 	d.pending.keys.Scan(func(key string, e pendingEntry) bool {
 		if e.exists {
 			err = d.exec("exec", "INSERT INTO kv (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", key, e.value)
@@ -76,13 +80,17 @@ func (d *DB) flush() (err error) {
 	return err
 }
 
+// errNoTransaction says that SQLite has ended the block's transaction by itself,
+// after an error of the disk that a reader met.
+var errNoTransaction = errors.New("the block's transaction has ended")
+
 // flushIfDue is flush where it is better not to wait for the end of the block.
 func (d *DB) flushIfDue() error {
 	if !d.pending.due && d.pending.bytes <= pendingBytes {
 		return nil
 	}
 	if err := d.flush(); err != nil {
-		return d.loseBlock(err)
+		return &BlockLostError{d.loseBlock(err)}
 	}
 	return nil
 }

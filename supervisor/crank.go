@@ -93,7 +93,12 @@ func (s *Supervisor) runCrank(body func(*crank) error) error {
 func (s *Supervisor) tryCrank(body func(*crank) error, faults map[fault]bool) error {
 	tx, err := s.db.BeginCrank()
 	if err != nil {
-		return fmt.Errorf("cannot begin a crank: %w", err)
+		err = fmt.Errorf("cannot begin a crank: %w", err)
+		var lost *store.BlockLostError
+		if errors.As(err, &lost) {
+			return s.spoil(err)
+		}
+		return err
 	}
 	c := &crank{s: s, tx: tx, slog: s.slog, started: map[string]*worker{}, faults: faults}
 	crashpoint.Here(crashpoint.SupervisorCrankBegun)

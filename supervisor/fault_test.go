@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"vatworkerd/pipeproto"
+	"vatworkerd/store"
 )
 
 // work is a little of everything, used where the same work is done under
@@ -188,4 +192,35 @@ func (r *rig) tryOneBlock() error {
 	}
 	r.height = 1
 	return r.s.commitBlock(pipeproto.Height{Height: 1})
+}
+
+// TestBlockLostBeforeACrank fills the disk when what is pending goes into the
+// block's transaction, between two cranks.
+func TestBlockLostBeforeACrank(t *testing.T) {
+	var full atomic.Bool
+	r := newRig(t, func(o *Options) {
+		o.Image, o.starter = fakeImage("engine0"), &fakeStarter{}
+		o.StoreFault = func(op string) error {
+			if full.Load() && op == "exec" {
+				return syscall.ENOSPC
+			}
+			return nil
+		}
+	})
+	much := func(c *crank) error {
+		c.tx.Set("much", strings.Repeat("x", 9<<20))
+		return nil
+	}
+	r.must(r.s.runCrank(much))
+	full.Store(true)
+	nothing := func(*crank) error { return nil }
+	if err := r.s.runCrank(nothing); !errors.Is(err, store.ErrDiskFull) {
+		t.Fatalf("got %v, want a full disk", err)
+	}
+	full.Store(false)
+	if err := r.s.ready(pipeproto.ReqRun); err == nil {
+		t.Error("a run is allowed in a lost block")
+	}
+	r.must(r.s.rollback(pipeproto.Empty{}))
+	r.must(r.s.runCrank(nothing))
 }
