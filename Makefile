@@ -9,8 +9,6 @@ MAKEFLAGS += --no-print-directory
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 TEST_TIMEOUT := 25m
-# Packages that are tested at a time: their tests wait for processes as often as they work.
-TEST_PACKAGES := $(shell expr $$(nproc) + 1)
 BENCH ?= .
 PKG ?= ./...
 SOAK ?=
@@ -96,7 +94,7 @@ test: prerequisites engine engine-debug native native-sanitized bundles build ##
 	@echo 'test: the build tools' >&2
 	@node --test tools/ >build/tools-test.log 2>&1 || { cat build/tools-test.log >&2; exit 1; }
 	@echo 'test: go test -race $(PKG)' >&2
-	@GORACE=atexit_sleep_ms=0 go test -race -p $(TEST_PACKAGES) -timeout $(TEST_TIMEOUT) $(PKG)
+	@GORACE=atexit_sleep_ms=0 go test -race -timeout $(TEST_TIMEOUT) $(PKG)
 	@go test -race -tags crashpoints ./internal/crashpoint
 
 FUZZ_TIME ?= 20s
