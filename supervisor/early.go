@@ -65,7 +65,7 @@ func (r *earlyRun) run(w *worker, draft *store.Draft, cpu int) {
 		return
 	}
 	w.pinTo(cpu)
-	h := &earlyHandler{run: r, store: draftVatstore{draft, vatstorePrefix(w.vatID)}, exited: w.process.Exited()}
+	h := &earlyHandler{run: r, store: vatstoreOf(draft, w.vatID), exited: w.process.Exited()}
 	r.result, r.err = w.process.Deliver(r.delivery, h)
 	close(r.done)
 }
@@ -141,7 +141,7 @@ func (s *said) saidTo(h xsnap.Handler) (a answered) {
 // earlyHandler answers a worker that runs early.
 type earlyHandler struct {
 	run    *earlyRun
-	store  draftVatstore
+	store  vatstore
 	exited <-chan struct{}
 }
 
@@ -208,24 +208,4 @@ func (h *earlyHandler) tell(args []json.RawMessage, tell func(xsnap.Handler)) {
 		bytes += len(arg)
 	}
 	_, _ = h.keep(&said{tell: tell}, bytes) // there is no answer
-}
-
-// draftVatstore is a vat's storage before its crank.
-type draftVatstore struct {
-	draft  *store.Draft
-	prefix string
-}
-
-func (v draftVatstore) get(key string) string {
-	value, _ := v.draft.Get(v.prefix + key)
-	return value
-}
-func (v draftVatstore) set(key, value string) { v.draft.Set(v.prefix+key, value) }
-func (v draftVatstore) remove(key string)     { v.draft.Delete(v.prefix + key) }
-func (v draftVatstore) nextKey(prior string) (string, bool) {
-	key, ok := v.draft.NextKey(v.prefix+prior, v.prefix)
-	if !ok {
-		return "", false
-	}
-	return key[len(v.prefix):], true
 }

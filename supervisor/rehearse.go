@@ -21,7 +21,7 @@ type rehearsal struct {
 // rehearse tries what restart-all would do to each vat: a new incarnation on
 // the given worker image, up to the end of startVat, against a copy of its
 // vatstore that is thrown away, and the host's judgement of it. Workers run in
-// parallel; store and host are asked by this goroutine alone.
+// parallel; the host is asked by this goroutine alone.
 func (s *Supervisor) rehearse(req pipeproto.Rehearse) (pipeproto.RehearseReply, error) {
 	reply := pipeproto.RehearseReply{Rehearsals: []pipeproto.Rehearsal{}}
 	image, err := s.rehearsalImage(req)
@@ -33,34 +33,29 @@ func (s *Supervisor) rehearse(req pipeproto.Rehearse) (pipeproto.RehearseReply, 
 		return reply, err
 	}
 	reply.Rehearsals = make([]pipeproto.Rehearsal, len(tries))
-	stage := &stage{reads: make(chan func()), done: make(chan int)}
+	done := make(chan int)
 	runs := make([]rehearsed, len(tries))
 	slots := make(chan struct{}, runtime.NumCPU())
 	go func() {
 		for i, try := range tries {
 			slots <- struct{}{}
 			go func() {
-				runs[i] = s.rehearseOne(stage, try, image)
+				runs[i] = s.rehearseOne(try, image)
 				<-slots
-				stage.done <- i
+				done <- i
 			}()
 		}
 	}()
 	var failed error // of the host: the others are waited for all the same
-	for finished := 0; finished < len(tries); {
-		select {
-		case read := <-stage.reads:
-			read()
-		case i := <-stage.done:
-			finished++
-			if reply.Rehearsals[i], err = s.judgeRehearsal(tries[i], runs[i]); err != nil && failed == nil {
-				failed = err
-			}
-			_ = s.host.Event(pipeproto.EventTick, pipeproto.ProgressEvent{
-				What: "rehearse", Done: int64(finished), Total: int64(len(tries)),
-			})
-			s.baton.lend()
+	for finished := range tries {
+		i := <-done
+		if reply.Rehearsals[i], err = s.judgeRehearsal(tries[i], runs[i]); err != nil && failed == nil {
+			failed = err
 		}
+		_ = s.host.Event(pipeproto.EventTick, pipeproto.ProgressEvent{
+			What: "rehearse", Done: int64(finished + 1), Total: int64(len(tries)),
+		})
+		s.baton.lend()
 	}
 	return reply, failed
 }
@@ -138,9 +133,9 @@ type rehearsed struct {
 	took time.Duration
 }
 
-func (s *Supervisor) rehearseOne(on *stage, try rehearsal, image xsnap.Image) rehearsed {
+func (s *Supervisor) rehearseOne(try rehearsal, image xsnap.Image) rehearsed {
 	began := time.Now()
-	run, err := s.tryStart(on, try, image)
+	run, err := s.tryStart(try, image)
 	return rehearsed{run: run, err: err, took: time.Since(began)}
 }
 
@@ -167,7 +162,7 @@ func (s *Supervisor) judgeRehearsal(try rehearsal, tried rehearsed) (pipeproto.R
 	return result, errors.Join(err, c.abort())
 }
 
-func (s *Supervisor) tryStart(on *stage, try rehearsal, image xsnap.Image) (ranDelivery, error) {
+func (s *Supervisor) tryStart(try rehearsal, image xsnap.Image) (ranDelivery, error) {
 	at := berth{spare: s.spares.take(image, limitOf(try.rec)), cpu: -1}
 	if at.spare == nil {
 		at.seat = s.census.take()
@@ -178,8 +173,7 @@ func (s *Supervisor) tryStart(on *stage, try rehearsal, image xsnap.Image) (ranD
 		return ranDelivery{}, err
 	}
 	defer s.reaper.end(w)
-	state := &scratch{prefix: vatstorePrefix(try.rec.ID), changed: map[string]*string{}, read: func(f func()) { on.run(f) }, db: s.db}
-	calls := &rehearsalHandler{scratch: state}
+	calls := &rehearsalHandler{store: vatstoreOf(s.db.Draft(), try.rec.ID)}
 	result, err := w.process.Deliver(try.delivery, calls)
 	if err != nil {
 		return ranDelivery{}, err
@@ -194,23 +188,11 @@ func (s *Supervisor) tryStart(on *stage, try rehearsal, image xsnap.Image) (ranD
 	return run, nil
 }
 
-// stage lets rehearsing goroutines run reads on the one that owns the store.
-type stage struct {
-	reads chan func()
-	done  chan int
-}
-
-func (on *stage) run(f func()) {
-	ran := make(chan struct{})
-	on.reads <- func() { f(); close(ran) }
-	<-ran
-}
-
-// rehearsalHandler answers a rehearsing vat: storage from the scratch copy, the
+// rehearsalHandler answers a rehearsing vat: storage from a draft, the
 // rest acknowledged and collected for the host. There is no callNow: a device
 // may not be asked for something that is then undone.
 type rehearsalHandler struct {
-	scratch   *scratch
+	store     vatstore
 	collected batch
 	traffic   traffic
 	illegal   string
@@ -222,12 +204,12 @@ func (h *rehearsalHandler) Syscall(vso json.RawMessage) (json.RawMessage, error)
 	}
 	name, args, ok := parseSyscall(vso)
 	if ok && isVatstore(name) {
-		reply, ok := answerVatstore(h.scratch, name, args)
+		reply, ok := answerVatstore(h.store, name, args)
 		if !ok {
-			return h.refuse(illegalSyscall), h.scratch.failed
+			return h.refuse(illegalSyscall), h.store.draft.Err()
 		}
 		h.traffic.answered(reply)
-		return reply, h.scratch.failed
+		return reply, h.store.draft.Err()
 	}
 	switch {
 	case ok && name == "callNow":

@@ -71,7 +71,7 @@ func (h *syscalls) refuse() json.RawMessage {
 }
 
 func (h *syscalls) vatstore(name string, args []json.RawMessage) json.RawMessage {
-	reply, ok := answerVatstore(crankVatstore{c: h.c, prefix: vatstorePrefix(h.rec.ID)}, name, args)
+	reply, ok := answerVatstore(vatstoreOf(&h.c.tx.Draft, h.rec.ID), name, args)
 	h.failed = h.c.tx.Err()
 	if !ok {
 		return h.refuse()

@@ -3,34 +3,31 @@ package supervisor
 import (
 	"encoding/json"
 
+	"vatworkerd/store"
 	"vatworkerd/transcripts"
 )
 
-// vatstore is the storage of one vat, as its syscalls see it. Errors are kept
-// by the implementation.
-type vatstore interface {
-	get(key string) string
-	set(key, value string)
-	remove(key string)
-	nextKey(prior string) (string, bool)
+// vatstore is the storage of one vat, as its syscalls see it: inside a crank, or in
+// a draft of which nothing comes. The draft keeps errors.
+type vatstore struct {
+	draft  *store.Draft
+	prefix string
 }
 
 func vatstorePrefix(vatID string) string { return prefixVatstore + vatID + "." }
 
-// crankVatstore is a vat's storage inside a crank.
-type crankVatstore struct {
-	c      *crank
-	prefix string
+func vatstoreOf(draft *store.Draft, vatID string) vatstore {
+	return vatstore{draft, vatstorePrefix(vatID)}
 }
 
-func (v crankVatstore) get(key string) string {
-	value, _ := v.c.tx.Get(v.prefix + key)
+func (v vatstore) get(key string) string {
+	value, _ := v.draft.Get(v.prefix + key)
 	return value
 }
-func (v crankVatstore) set(key, value string) { v.c.tx.Set(v.prefix+key, value) }
-func (v crankVatstore) remove(key string)     { v.c.tx.Delete(v.prefix + key) }
-func (v crankVatstore) nextKey(prior string) (string, bool) {
-	key, ok := v.c.tx.NextKey(v.prefix+prior, v.prefix)
+func (v vatstore) set(key, value string) { v.draft.Set(v.prefix+key, value) }
+func (v vatstore) remove(key string)     { v.draft.Delete(v.prefix + key) }
+func (v vatstore) nextKey(prior string) (string, bool) {
+	key, ok := v.draft.NextKey(v.prefix+prior, v.prefix)
 	if !ok {
 		return "", false
 	}
