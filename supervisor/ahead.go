@@ -30,21 +30,28 @@ func (c *crank) guessTurn() (*pipeproto.Turn, itemOrder, error) {
 		return nil, "", c.tx.Err()
 	}
 	vatID, _ := c.tx.Get(key)
+	order := orderOfRunKey(key)
+	turn, err := c.sureTurn(vatID, order)
+	return turn, order, err
+}
+
+// sureTurn gives an item's turn if that is sure to be a delivery to a running vat,
+// and the item small enough to be told ahead; else nil.
+func (c *crank) sureTurn(vatID string, order itemOrder) (*pipeproto.Turn, error) {
 	rec, err := c.load(vatID)
 	if err != nil || rec.state() != running {
-		return nil, "", err
+		return nil, err
 	}
 	epoch, err := epochIn(c)
 	if err != nil || rec.Epoch != epoch {
-		return nil, "", err
+		return nil, err
 	}
-	order := orderOfRunKey(key)
 	text, _ := c.tx.Get(queueKey(vatID, order))
 	var item queued
 	if err := json.Unmarshal([]byte(text), &item); err != nil || item.Start || len(item.Payload) > pipeproto.MaxAheadBytes {
-		return nil, "", c.tx.Err() // the item's own crank tells of a damaged one
+		return nil, c.tx.Err() // the item's own crank tells of a damaged one
 	}
-	return &pipeproto.Turn{VatID: vatID, Payload: item.Payload}, order, c.tx.Err()
+	return &pipeproto.Turn{VatID: vatID, Payload: item.Payload}, c.tx.Err()
 }
 
 // keepAhead keeps the host's answer to a guess.

@@ -32,9 +32,13 @@ func (c *crank) guessLater(now string, next pipeproto.Turn, order itemOrder) []p
 			continue
 		}
 		met[item.vatID] = true
-		if turn, ok := c.laterTurn(item); ok && len(turn.Payload) <= room {
+		if c.s.idle(item.vatID) == nil {
+			continue
+		}
+		turn, err := c.sureTurn(item.vatID, item.order)
+		if err == nil && turn != nil && len(turn.Payload) <= room {
 			room -= len(turn.Payload)
-			later = append(later, turn)
+			later = append(later, *turn)
 		}
 	}
 	return later
@@ -44,23 +48,6 @@ func (c *crank) guessLater(now string, next pipeproto.Turn, order itemOrder) []p
 // vats collect theirs before anything else.
 func (s *Supervisor) ordinary() bool {
 	return s.turn != nil && s.turn.order.priority() == pipeproto.PriorityMessage
-}
-
-// laterTurn gives the turn of an item that may be delivered early.
-func (c *crank) laterTurn(item head) (pipeproto.Turn, bool) {
-	if c.s.idle(item.vatID) == nil {
-		return pipeproto.Turn{}, false
-	}
-	rec, err := c.load(item.vatID)
-	if err != nil || rec.state() != running {
-		return pipeproto.Turn{}, false
-	}
-	text, ok := c.tx.Get(queueKey(item.vatID, item.order))
-	var q queued
-	if !ok || json.Unmarshal([]byte(text), &q) != nil || q.Start {
-		return pipeproto.Turn{}, false
-	}
-	return pipeproto.Turn{VatID: item.vatID, Payload: q.Payload}, true
 }
 
 // idle gives a vat's worker if it stands where the store does and nobody is about
